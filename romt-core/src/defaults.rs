@@ -1,0 +1,10 @@
+//! The public addresses that romt goes to unless told otherwise.
+//!
+//! Nothing else in romt names a host. Each of these can be overridden on the
+//! command line or through the library's options, and no check depends on one.
+
+/// The sparse index of crates.io, as cargo knows it.
+pub const SPARSE_INDEX: &str = "https://index.crates.io/";
+
+/// The name that lock files give to crates.io, whichever way it was reached.
+pub const LOCKED_CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";

@@ -1,0 +1,123 @@
+//! Showing outside text without letting it speak to the terminal.
+
+use std::fmt;
+
+/// The longest piece of outside text that a message shows, in bytes.
+const SHOWN: usize = 256;
+
+/// Text from outside, displayed as printable ASCII on one line.
+///
+/// Every byte outside printable ASCII becomes `\xNN`, and text over 256 bytes
+/// loses its middle, so that neither a terminal escape nor a megabyte of
+/// garbage reaches a log or a screen.
+///
+/// ```
+/// # use romt_core::Escaped;
+/// assert_eq!(Escaped::new("serde").to_string(), "serde");
+/// assert_eq!(Escaped::new("\x1b[31mred").to_string(), "\\x1b[31mred");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Escaped(Box<str>);
+
+impl Escaped {
+    /// Escapes `text`.
+    pub fn new(text: impl AsRef<[u8]>) -> Self {
+        let bytes = text.as_ref();
+        let mut shown = String::with_capacity(bytes.len().min(SHOWN));
+        if bytes.len() <= SHOWN {
+            push_escaped(&mut shown, bytes);
+        } else {
+            let half = SHOWN / 2;
+            push_escaped(&mut shown, &bytes[..half]);
+            shown.push_str("...");
+            push_escaped(&mut shown, &bytes[bytes.len() - half..]);
+        }
+        Self(shown.into())
+    }
+
+    /// The escaped text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn push_escaped(out: &mut String, bytes: &[u8]) {
+    for &byte in bytes {
+        if matches!(byte, b' '..=b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+}
+
+impl fmt::Display for Escaped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Escaped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
+}
+
+/// A value from outside that is not what it claims to be.
+///
+/// Names the kind of value, the offending value (escaped) and the rule that it
+/// breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is not a valid {kind}: {reason}")]
+pub struct InvalidValue {
+    kind: &'static str,
+    value: Escaped,
+    reason: String,
+}
+
+impl InvalidValue {
+    /// Reports that `value` breaks `reason`, a rule of `kind`.
+    pub fn new(kind: &'static str, value: impl AsRef<[u8]>, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            value: Escaped::new(value),
+            reason: reason.into(),
+        }
+    }
+
+    /// What the value was meant to be, as in "crate name".
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The offending value, safe to print.
+    pub fn value(&self) -> &Escaped {
+        &self.value
+    }
+
+    /// The rule that the value breaks.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_bytes_and_non_ascii_are_escaped() {
+        assert_eq!(
+            Escaped::new("a\nb\u{2028}").as_str(),
+            "a\\x0ab\\xe2\\x80\\xa8"
+        );
+    }
+
+    #[test]
+    fn long_text_loses_its_middle() {
+        let long = "x".repeat(10_000);
+        let shown = Escaped::new(&long);
+        assert_eq!(shown.as_str().len(), SHOWN + 3);
+        assert!(shown.as_str().contains("..."));
+    }
+}

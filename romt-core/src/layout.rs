@@ -1,0 +1,206 @@
+//! Every path rule of the mirror tree.
+
+use serde::Deserialize;
+
+use crate::{
+    CrateName, Key, PrefixStyle, StoreExt as _, Version,
+    ports::{Store, StoreError},
+};
+
+/// The largest `crates/config.toml`, in bytes.
+const MAX_LAYOUT_FILE: u64 = 64 * 1024;
+
+/// What a new mirror writes into `crates/config.toml`, byte for byte as romt for
+/// Python does.
+const DEFAULT_LAYOUT_FILE: &str = "prefix = \"lower\"\narchive_prefix = \"lower\"\n";
+
+/// Where things are in a mirror.
+///
+/// ```text
+/// crates/{prefix}/{name}/{name}-{version}.crate   and crates/config.toml
+/// index/{lower prefix}/{lower name}               the index as plain sparse files
+/// .romt/…                                         what only romt reads
+/// ```
+///
+/// The tree is that of romt for Python. No other code builds a path of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MirrorLayout {
+    prefix: PrefixStyle,
+}
+
+/// Why a mirror's layout could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The store failed.
+    #[error("the layout of the mirror could not be read")]
+    Store(#[from] StoreError),
+    /// `crates/config.toml` is not understood.
+    #[error("`crates/config.toml` in {store} is not understood: {reason}")]
+    File {
+        /// The store.
+        store: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayoutFile {
+    prefix: Option<String>,
+    #[serde(rename = "archive_prefix")]
+    _archive_prefix: Option<String>,
+}
+
+impl MirrorLayout {
+    /// A layout with this style of crate directories.
+    pub fn new(prefix: PrefixStyle) -> Self {
+        Self { prefix }
+    }
+
+    /// The layout of the mirror in `store`: what its `crates/config.toml` says,
+    /// or lower-case directories if it has none.
+    pub async fn load(store: &dyn Store) -> Result<Self, LayoutError> {
+        let Some((_, bytes)) = store.try_read(&layout_key(), MAX_LAYOUT_FILE).await? else {
+            return Ok(Self::default());
+        };
+        let invalid = |reason: String| LayoutError::File {
+            store: store.to_string(),
+            reason,
+        };
+        let text = std::str::from_utf8(&bytes).map_err(|error| invalid(error.to_string()))?;
+        let file: LayoutFile =
+            toml::from_str(text).map_err(|error| invalid(error.message().to_owned()))?;
+        // Like romt for Python, anything but `mixed` means lower.
+        Ok(Self::new(match file.prefix.as_deref() {
+            Some("mixed") => PrefixStyle::Mixed,
+            _ => PrefixStyle::Lower,
+        }))
+    }
+
+    /// Writes `crates/config.toml` if the mirror has none, then
+    /// [loads](Self::load) the layout.
+    pub async fn load_or_init(store: &dyn Store) -> Result<Self, LayoutError> {
+        if store.try_head(&layout_key()).await?.is_none() {
+            let created = store
+                .put_opts(
+                    &layout_key(),
+                    DEFAULT_LAYOUT_FILE.as_bytes().into(),
+                    crate::ports::PutMode::CreateIfAbsent.into(),
+                )
+                .await;
+            match created {
+                Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Self::load(store).await
+    }
+
+    /// Where the `.crate` file of this version is.
+    pub fn crate_file(&self, name: &CrateName, version: &Version) -> Key {
+        let directory = Key::escape_segment(name.as_str());
+        let prefix = self.prefix_of(name);
+        known_key(format!(
+            "crates/{prefix}/{directory}/{name}-{version}.crate"
+        ))
+    }
+
+    /// Where the crate's index file is among the plain sparse files.
+    pub fn index_file(&self, name: &CrateName) -> Key {
+        let file = Key::escape_segment(&name.to_lowercase());
+        let prefix = escaped_prefix(&name.prefix(PrefixStyle::Lower));
+        known_key(format!("index/{prefix}/{file}"))
+    }
+
+    /// Where the plain sparse files are.
+    pub fn index_root(&self) -> Key {
+        known_key("index".into())
+    }
+
+    /// Where the crate files are.
+    pub fn crates_root(&self) -> Key {
+        known_key("crates".into())
+    }
+
+    /// A key in the part of the tree that only romt reads. `rest` is a constant
+    /// of the caller's or made of digests.
+    pub fn private(&self, rest: &str) -> Result<Key, crate::InvalidValue> {
+        format!(".romt/{rest}").parse()
+    }
+
+    fn prefix_of(self, name: &CrateName) -> String {
+        escaped_prefix(&name.prefix(self.prefix))
+    }
+}
+
+/// Two letters can make no device name, but the rule is the key's to know.
+fn escaped_prefix(prefix: &str) -> String {
+    let segments: Vec<String> = prefix.split('/').map(Key::escape_segment).collect();
+    segments.join("/")
+}
+
+fn layout_key() -> Key {
+    known_key("crates/config.toml".into())
+}
+
+/// A key made of validated parts: names of at most 64 and versions of at most
+/// 150 characters of the key alphabet, device names escaped.
+fn known_key(text: String) -> Key {
+    text.parse()
+        .expect("validated names and versions make valid keys")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crate_files_lie_where_the_python_tool_puts_them() {
+        let lower = MirrorLayout::default();
+        let mixed = MirrorLayout::new(PrefixStyle::Mixed);
+        let name: CrateName = "MyCrate".parse().unwrap();
+        let version: Version = "0.1.0+b1".parse().unwrap();
+        assert_eq!(
+            lower.crate_file(&name, &version).as_str(),
+            "crates/my/cr/MyCrate/MyCrate-0.1.0+b1.crate"
+        );
+        assert_eq!(
+            mixed.crate_file(&name, &version).as_str(),
+            "crates/My/Cr/MyCrate/MyCrate-0.1.0+b1.crate"
+        );
+        assert_eq!(lower.index_file(&name).as_str(), "index/my/cr/mycrate");
+    }
+
+    #[test]
+    fn hostile_i12_crates_named_like_devices_have_a_home() {
+        let layout = MirrorLayout::default();
+        let version: Version = "1.0.0".parse().unwrap();
+        for (text, file) in [
+            ("aux", "crates/3/a/=aux/aux-1.0.0.crate"),
+            ("Nul", "crates/3/n/=Nul/Nul-1.0.0.crate"),
+            ("com1", "crates/co/m1/=com1/com1-1.0.0.crate"),
+        ] {
+            let name: CrateName = text.parse().unwrap();
+            assert_eq!(layout.crate_file(&name, &version).as_str(), file);
+        }
+        assert_eq!(
+            layout.index_file(&"aux".parse().unwrap()).as_str(),
+            "index/3/a/=aux"
+        );
+    }
+
+    #[test]
+    fn the_longest_names_and_versions_fit() {
+        let name: CrateName = "a".repeat(64).parse().unwrap();
+        let version: Version = format!("1.0.0-{}", "a".repeat(144)).parse().unwrap();
+        assert!(
+            MirrorLayout::default()
+                .crate_file(&name, &version)
+                .as_str()
+                .len()
+                < 1024
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! The port that knows which crate versions exist.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use super::{SourceError, StoreError};
+use crate::{
+    CrateName, ErrorClass, Escaped, InvalidValue, Sha256Digest,
+    crates::{ConfigError, IndexConfig},
+};
+
+/// What identifies one state of one crate's index file.
+///
+/// Equal tags mean equal bytes. Opaque, except that a file whose origin has no
+/// better name for its state is tagged with the digest of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(Arc<str>);
+
+impl Tag {
+    /// The longest tag, in bytes.
+    pub const MAX_LENGTH: usize = 1100;
+
+    /// A tag from its text, or `None` if it is empty, longer than
+    /// [`Tag::MAX_LENGTH`] or has anything but printable ASCII.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= Self::MAX_LENGTH;
+        (fits && text.bytes().all(|b| matches!(b, b' '..=b'~'))).then(|| Self(text.into()))
+    }
+
+    /// The tag of a file with this digest.
+    pub fn of_digest(digest: &Sha256Digest) -> Self {
+        Self(format!("sha256-{digest}").into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One crate's index file, if there is news of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// What the caller knows is still right.
+    Unchanged,
+    /// The file, byte for byte.
+    Fresh {
+        /// The lines of the file.
+        body: Bytes,
+        /// What identifies this state of the file.
+        tag: Tag,
+    },
+    /// The index has no such crate.
+    Absent,
+}
+
+/// Which crate versions exist, and what is said of each.
+///
+/// `Display` names the index for messages, without credentials.
+///
+/// # Contract
+///
+/// - Bytes are handed on as the index has them; parsing and judging them is the
+///   caller's.
+/// - [`load`](Self::load) answers [`Loaded::Unchanged`] only if `known` is the
+///   tag of the present bytes.
+/// - Failures for now are retried inside, by the common policy.
+#[async_trait]
+pub trait IndexBackend: fmt::Display + fmt::Debug + Send + Sync + 'static {
+    /// The index's own `config.json`.
+    async fn config(&self) -> Result<IndexConfig, IndexError>;
+
+    /// The index file of the crate called `name`.
+    async fn load(&self, name: &CrateName, known: Option<&Tag>) -> Result<Loaded, IndexError>;
+}
+
+/// A change to what an index shows of one crate.
+#[derive(Clone, Debug)]
+pub struct IndexChange {
+    /// The crate.
+    pub name: CrateName,
+    /// The new file, or `None` to show the crate no more.
+    pub body: Option<Bytes>,
+    /// The tag of the upstream file that `body` was made from.
+    pub upstream: Option<Tag>,
+}
+
+/// What an [`IndexPublisher`] has made visible.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Publication {
+    /// Names the published state; equal states have equal positions.
+    pub position: String,
+    /// How many crates' files were added, changed or removed by it.
+    pub changed: u64,
+    /// How many crates the index shows.
+    pub crates: u64,
+}
+
+impl Publication {
+    /// States what was made visible.
+    pub fn new(position: String, changed: u64, crates: u64) -> Self {
+        Self {
+            position,
+            changed,
+            crates,
+        }
+    }
+}
+
+/// An index that can be changed: the mirror's own.
+///
+/// # Contract
+///
+/// A publication is one step: readers see the state before it or the state
+/// after it. The caller has made every crate that the new state shows durable.
+#[async_trait]
+pub trait IndexPublisher: IndexBackend {
+    /// The tag of the upstream file from which the published file of `name` was
+    /// made, if that was recorded.
+    async fn upstream_tag(&self, name: &CrateName) -> Result<Option<Tag>, IndexError>;
+
+    /// Makes `changes` visible, all at once.
+    async fn publish(&self, changes: BoxStream<'_, IndexChange>)
+    -> Result<Publication, IndexError>;
+}
+
+/// Why an index could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The place where the index is did not deliver.
+    #[error("the index at {index} could not be read")]
+    Source {
+        /// The index.
+        index: String,
+        /// What the source says.
+        #[source]
+        source: SourceError,
+    },
+    /// The store that holds the index failed.
+    #[error("the index in {index} could not be read or written")]
+    Store {
+        /// The index.
+        index: String,
+        /// What the store says.
+        #[source]
+        source: StoreError,
+    },
+    /// The index's `config.json` is not one.
+    #[error("the config.json of {index} is refused")]
+    Config {
+        /// The index.
+        index: String,
+        /// What is wrong.
+        #[source]
+        source: ConfigError,
+    },
+    /// A file of the index is refused as a whole.
+    #[error("the file of {what} in {index} is refused: {reason}")]
+    Refused {
+        /// The index.
+        index: String,
+        /// The crate, or the part of the index.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something is named by what cannot be a name.
+    #[error(transparent)]
+    Invalid(#[from] InvalidValue),
+    /// Nothing has been published here yet.
+    #[error("{index} has no published index")]
+    Unpublished {
+        /// The index.
+        index: String,
+    },
+}
+
+impl IndexError {
+    /// A refusal of `what`, which is outside text.
+    pub fn refused(index: impl fmt::Display, what: &str, reason: impl Into<String>) -> Self {
+        Self::Refused {
+            index: index.to_string(),
+            what: Escaped::new(what).to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// What kind of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Source { source, .. } => source.class(),
+            Self::Store { source, .. } => source.class(),
+            Self::Config { .. } | Self::Refused { .. } | Self::Invalid(_) => ErrorClass::Refused,
+            Self::Unpublished { .. } => ErrorClass::Usage,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The ports: what a mirror needs of the world, as small object-safe traits.
+//!
+//! | port | answers |
+//! |---|---|
+//! | [`Source`] | where do bytes come from? |
+//! | [`Store`] | where do bytes live? |
+//! | [`IndexBackend`] | which crate versions exist? ([`IndexPublisher`]: and which do we show?) |
+//! | [`Verifier`] | may these bytes be trusted? |
+//!
+//! Somebody who writes an adapter needs this crate and nothing else. The suites
+//! that an adapter must pass are in `romt-store`, behind its `conformance`
+//! feature.
+
+mod index;
+mod source;
+mod store;
+mod stream;
+mod verifier;
+
+pub use index::{IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, Tag};
+pub use source::{
+    Fetched, Location, OpenOptions, Opened, ResumeFrom, Source, SourceError, SourceErrorKind,
+    Validator,
+};
+pub use store::{
+    Body, ByteRange, GetOptions, Object, ObjectMeta, ObjectVersion, PutMode, PutOptions, Store,
+    StoreError, StoreExt, StoreLock,
+};
+pub use stream::{ByteStream, StreamError, collect_bounded, once};
+pub use verifier::{AllOf, Check, Evidence, Sha256Verifier, Verified, Verifier, VerifyError};

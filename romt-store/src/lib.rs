@@ -1,0 +1,1 @@
+//! Where romt's bytes live, and where they come from.
