@@ -1,6 +1,6 @@
 //! Showing outside text without letting it speak to the terminal.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The longest piece of outside text that a message shows, in bytes.
 const SHOWN: usize = 256;
@@ -46,7 +46,8 @@ fn push_escaped(out: &mut String, bytes: &[u8]) {
         if matches!(byte, b' '..=b'~') {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("\\x{byte:02x}"));
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
         }
     }
 }

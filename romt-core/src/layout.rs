@@ -102,7 +102,7 @@ impl MirrorLayout {
     pub fn crate_file(&self, name: &CrateName, version: &Version) -> Key {
         let directory = Key::escape_segment(name.as_str());
         let prefix = self.prefix_of(name);
-        known_key(format!(
+        known_key(&format!(
             "crates/{prefix}/{directory}/{name}-{version}.crate"
         ))
     }
@@ -111,17 +111,17 @@ impl MirrorLayout {
     pub fn index_file(&self, name: &CrateName) -> Key {
         let file = Key::escape_segment(&name.to_lowercase());
         let prefix = escaped_prefix(&name.prefix(PrefixStyle::Lower));
-        known_key(format!("index/{prefix}/{file}"))
+        known_key(&format!("index/{prefix}/{file}"))
     }
 
     /// Where the plain sparse files are.
     pub fn index_root(&self) -> Key {
-        known_key("index".into())
+        known_key("index")
     }
 
     /// Where the crate files are.
     pub fn crates_root(&self) -> Key {
-        known_key("crates".into())
+        known_key("crates")
     }
 
     /// A key in the part of the tree that only romt reads. `rest` is a constant
@@ -142,12 +142,12 @@ fn escaped_prefix(prefix: &str) -> String {
 }
 
 fn layout_key() -> Key {
-    known_key("crates/config.toml".into())
+    known_key("crates/config.toml")
 }
 
 /// A key made of validated parts: names of at most 64 and versions of at most
 /// 150 characters of the key alphabet, device names escaped.
-fn known_key(text: String) -> Key {
+fn known_key(text: &str) -> Key {
     text.parse()
         .expect("validated names and versions make valid keys")
 }

@@ -8,8 +8,8 @@
 //!
 //! # The way through
 //!
-//! Mirror::sync takes a Selection (lock files, crate names) and an
-//! Upstream and does: plan what should be here → leave out what is → fetch →
+//! [`Mirror::sync`] takes a [`Selection`] (lock files, crate names) and an
+//! [`Upstream`] and does: plan what should be here → leave out what is → fetch →
 //! verify while streaming → put → publish.
 //!
 //! # The promise
@@ -21,6 +21,7 @@ pub mod crates;
 pub mod defaults;
 pub mod ports;
 pub mod progress;
+pub mod sync;
 
 mod artifact;
 mod class;
@@ -28,15 +29,18 @@ mod digest;
 mod escape;
 mod key;
 mod layout;
+mod mirror;
 
 pub use artifact::Artifact;
 pub use class::ErrorClass;
-pub use crates::{CrateName, CrateRequest, PrefixStyle, Version};
+pub use crates::{CrateName, CrateRequest, IndexEntry, Lockfile, PrefixStyle, Version};
 pub use digest::{Sha256Digest, Sha256Hasher};
 pub use escape::{Escaped, InvalidValue};
 pub use key::{Key, MAX_KEY_LENGTH};
 pub use layout::{LayoutError, MirrorLayout};
+pub use mirror::{Mirror, Upstream};
 pub use ports::{
     ByteStream, IndexBackend, IndexPublisher, Location, Source, Store, StoreExt, Verifier,
 };
 pub use progress::{Event, EventSink};
+pub use sync::{Selection, SyncError, SyncOptions, SyncOutcome};

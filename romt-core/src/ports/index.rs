@@ -73,8 +73,13 @@ pub trait IndexBackend: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// The index's own `config.json`.
     async fn config(&self) -> Result<IndexConfig, IndexError>;
 
-    /// The index file of the crate called `name`.
+    /// The index file of the crate called `name`, in whichever case of letters.
     async fn load(&self, name: &CrateName, known: Option<&Tag>) -> Result<Loaded, IndexError>;
+
+    /// Keeps what was learnt of the index, so that the next run need only ask
+    /// what changed. Called at the end of a sync; an index that learns nothing
+    /// has nothing to do.
+    async fn settle(&self) -> Result<(), IndexError>;
 }
 
 /// A change to what an index shows of one crate.

@@ -1,0 +1,200 @@
+//! What an upstream's index said, kept for the next run.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use romt_core::{
+    Sha256Digest, Store,
+    ports::{IndexError, Tag, Validator},
+};
+
+use crate::tree::{Snapshots, TreeError, TreePlace, TreeWriter};
+
+/// How many bytes of fresh index files are held before they are written out.
+const HELD: usize = 4 * 1024 * 1024;
+
+/// An index tree of what upstream said, tagged with upstream's validators.
+pub(super) struct Cache {
+    trees: Snapshots,
+    state: Mutex<State>,
+    /// One writes at a time.
+    writing: tokio::sync::Mutex<()>,
+    name: String,
+}
+
+#[derive(Default)]
+struct State {
+    /// What was learnt in this run.
+    learnt: HashMap<Box<str>, Known>,
+    /// Fresh files that are still to be written.
+    fresh: HashMap<Box<str>, Fresh>,
+    held: usize,
+}
+
+#[derive(Clone)]
+struct Fresh {
+    /// `None` if upstream has the crate no more.
+    body: Option<Bytes>,
+    validator: Option<Validator>,
+}
+
+/// What is known of upstream's present file of a crate.
+#[derive(Clone)]
+pub(super) enum Known {
+    Absent,
+    Present(Tag),
+}
+
+impl Cache {
+    pub(super) fn new(store: Arc<dyn Store>, upstream: &str) -> Self {
+        let id = Sha256Digest::of(upstream).to_string();
+        let prefix = format!(".romt/upstream/{}", id.get(..16).unwrap_or(&id));
+        let prefix = prefix.parse().expect("hexadecimal digits make a key");
+        Self {
+            // Only the holder of the store's lock writes it: one look will do.
+            trees: Snapshots::new(TreePlace::new(store, prefix), Duration::MAX),
+            state: Mutex::default(),
+            writing: tokio::sync::Mutex::new(()),
+            name: format!("what is kept of {upstream}"),
+        }
+    }
+
+    /// What was learnt of the crate in this run.
+    pub(super) fn learnt(&self, name: &str) -> Option<Known> {
+        self.state().learnt.get(name).cloned()
+    }
+
+    /// What was known of the crate before this run, and how to ask whether it
+    /// still holds.
+    pub(super) async fn before(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Tag, Option<Validator>)>, IndexError> {
+        let found = async { self.trees.get().await?.find(name).await };
+        match found.await {
+            Ok(record) => Ok(record.map(|record| {
+                let tag = Tag::of_digest(&record.digest);
+                (tag, Validator::new(&record.tag))
+            })),
+            // The cache saves questions; without it all of them are asked.
+            Err(error) => {
+                tracing::warn!("{} is not usable and is made anew: {error}", self.name);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes what upstream confirmed.
+    pub(super) fn confirm(&self, name: &str, known: Known) -> Known {
+        self.state().learnt.insert(name.into(), known.clone());
+        known
+    }
+
+    /// Notes a fresh file.
+    pub(super) async fn learn(
+        &self,
+        name: &str,
+        body: &Bytes,
+        validator: Option<Validator>,
+    ) -> Result<Known, IndexError> {
+        let known = Known::Present(Tag::of_digest(&Sha256Digest::of(body)));
+        self.confirm(name, known.clone());
+        let fresh = Fresh {
+            body: Some(body.clone()),
+            validator,
+        };
+        if self.hold(name, fresh) {
+            self.settle().await?;
+        }
+        Ok(known)
+    }
+
+    /// Notes that upstream has the crate no more.
+    pub(super) async fn remove(&self, name: &str) -> Result<(), IndexError> {
+        if self.before(name).await?.is_some() {
+            self.hold(
+                name,
+                Fresh {
+                    body: None,
+                    validator: None,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Holds what is to be written; says whether it has become much.
+    fn hold(&self, name: &str, fresh: Fresh) -> bool {
+        let mut state = self.state();
+        state.held += fresh.body.as_ref().map_or(0, Bytes::len);
+        state.fresh.insert(name.into(), fresh);
+        state.held > HELD
+    }
+
+    /// The file as it was last seen, if it is whole.
+    pub(super) async fn body(&self, name: &str) -> Option<Bytes> {
+        if let Some(fresh) = self.state().fresh.get(name) {
+            return fresh.body.clone();
+        }
+        let snapshot = self.trees.get().await.ok()?;
+        let record = snapshot.find(name).await.ok()??;
+        snapshot.body(&record).await.ok()
+    }
+
+    /// Writes what is held. Readers of this cache go on meanwhile.
+    pub(super) async fn settle(&self) -> Result<(), IndexError> {
+        let _writing = self.writing.lock().await;
+        let fresh = self.state().fresh.clone();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let written = self.write(&fresh).await;
+        written.map_err(|error| error.at(&self.name))?;
+        let mut state = self.state();
+        for (name, written) in &fresh {
+            let same = |now: &Fresh| now.body == written.body && now.validator == written.validator;
+            if state.fresh.get(name).is_some_and(same) {
+                state.fresh.remove(name);
+            }
+        }
+        state.held = state
+            .fresh
+            .values()
+            .filter_map(|f| f.body.as_ref())
+            .map(Bytes::len)
+            .sum();
+        Ok(())
+    }
+
+    async fn write(&self, fresh: &HashMap<Box<str>, Fresh>) -> Result<(), TreeError> {
+        let mut writer = TreeWriter::begin(&self.trees).await?;
+        for (name, fresh) in fresh {
+            match &fresh.body {
+                Some(body) => {
+                    let validator = fresh.validator.as_ref().map_or("", Validator::as_str);
+                    writer.put(name, body.clone(), validator).await?;
+                }
+                None => writer.remove(name),
+            }
+        }
+        writer.commit().await?;
+        Ok(())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
