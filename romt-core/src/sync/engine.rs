@@ -135,8 +135,8 @@ impl Engine {
         let mut flying = FuturesUnordered::new();
         let mut in_flight: HashMap<Key, crate::Sha256Digest> = HashMap::new();
         let most = self.options.jobs * (1 + COMMITS_PER_JOB);
-        let mut stopped = false;
-        loop {
+        let mut no_more = false;
+        while !(no_more && flying.is_empty()) {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => {
@@ -147,9 +147,13 @@ impl Engine {
                 Some((artifact, result)) = flying.next(), if !flying.is_empty() => {
                     let artifact: Artifact = artifact;
                     in_flight.remove(&artifact.key);
-                    stopped |= record(&mut outcome, events, artifact, result);
+                    no_more |= record(&mut outcome, events, artifact, result);
                 }
-                Some(artifact) = plan.next(), if !stopped && flying.len() < most => {
+                artifact = plan.next(), if !no_more && flying.len() < most => {
+                    let Some(artifact) = artifact else {
+                        no_more = true;
+                        continue;
+                    };
                     match in_flight.get(&artifact.key) {
                         Some(digest) if *digest == artifact.digest => {}
                         Some(digest) => {
@@ -165,9 +169,9 @@ impl Engine {
                         }
                     }
                 }
-                else => return outcome,
             }
         }
+        outcome
     }
 
     async fn fetch(
