@@ -5,6 +5,9 @@
 //! | [`FsStore`] | in a directory |
 //! | [`MemoryStore`] | in this process, for tests and for embedding |
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 mod fs;
 mod memory;
 mod range;

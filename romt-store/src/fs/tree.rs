@@ -100,6 +100,8 @@ pub(super) fn is_own(path: &str) -> bool {
 pub(super) fn enter(dir: &Dir, name: &str) -> Result<Dir, FsError> {
     let source = match dir.open_dir_nofollow(name) {
         Ok(dir) => return Ok(dir),
+        // Not to be looked at again: it may be created at this moment.
+        Err(error) if is_absence(&error) => return Err(FsError::NotFound),
         Err(error) => error,
     };
     match look(dir, name)? {
