@@ -2,9 +2,15 @@
 //!
 //! | store | holds its objects |
 //! |---|---|
+//! | [`FsStore`] | in a directory |
 //! | [`MemoryStore`] | in this process, for tests and for embedding |
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+mod fs;
 mod memory;
 mod range;
 
+pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
 pub use memory::MemoryStore;

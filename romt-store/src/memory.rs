@@ -224,7 +224,8 @@ impl Store for MemoryStore {
 
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         let objects = self.objects();
-        let wanted = |key: &Key| prefix.is_none_or(|prefix| key.starts_with(prefix));
+        let is_below = |key: &Key, prefix: &Key| key != prefix && key.starts_with(prefix);
+        let wanted = |key: &Key| prefix.is_none_or(|prefix| is_below(key, prefix));
         let snapshot: Vec<_> = objects
             .by_key
             .iter()
