@@ -72,7 +72,11 @@ impl IntoResponse for Refusal {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             // Where the next request begins is in doubt, or its sender is.
-            Self::HasBody | Self::BadHost | Self::HeadTooLarge => {
+            Self::HasBody
+            | Self::BadHost
+            | Self::BadTarget
+            | Self::HeadTooLarge
+            | Self::TargetTooLong => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}

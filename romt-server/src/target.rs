@@ -247,7 +247,7 @@ mod tests {
         ] {
             assert_eq!(target(path), Err(Refusal::BadTarget), "{path}");
         }
-        for path in ["/%252e%252e/x", "/crates/a;x", "/index/se/rd/serde;x"] {
+        for path in ["/%252e%252e/x", "/crates/a;x"] {
             assert_eq!(target(path), Err(Refusal::NotFound), "{path}");
         }
     }

@@ -1,5 +1,4 @@
 //! A mirror in memory, and how to talk to a server of it.
-#![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
     collections::HashMap,
@@ -41,21 +40,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A store that only the server's questions can be put to.
 #[derive(Debug, Default)]
-pub struct FakeStore {
+pub(crate) struct FakeStore {
     objects: Mutex<HashMap<String, (Bytes, u64)>>,
     writes: AtomicU64,
-    pub reads: AtomicU64,
-    pub heads: AtomicU64,
+    pub(crate) reads: AtomicU64,
+    pub(crate) heads: AtomicU64,
 }
 
 impl FakeStore {
-    pub fn set(&self, key: &str, bytes: impl Into<Bytes>) {
+    pub(crate) fn set(&self, key: &str, bytes: impl Into<Bytes>) {
         let write = self.writes.fetch_add(1, Ordering::Relaxed);
         let mut objects = self.objects.lock().unwrap();
         objects.insert(key.to_owned(), (bytes.into(), write));
     }
 
-    pub fn remove(&self, key: &str) {
+    pub(crate) fn remove(&self, key: &str) {
         self.objects.lock().unwrap().remove(key);
     }
 
@@ -86,8 +85,8 @@ impl Store for FakeStore {
             None => 0..meta.size,
             Some(range) => range.start..range.end.unwrap_or(meta.size).min(meta.size),
         };
-        let (start, end) = (range.start as usize, range.end as usize);
-        let bytes = bytes.slice(start..end);
+        let at = |place: u64| usize::try_from(place).unwrap();
+        let bytes = bytes.slice(at(range.start)..at(range.end));
         let pieces = (0..bytes.len().div_ceil(65536))
             .map(move |n| Ok(bytes.slice(n * 65536..bytes.len().min((n + 1) * 65536))));
         let body = stream::iter(pieces).boxed();
@@ -126,22 +125,30 @@ impl Store for FakeStore {
 
 /// An index of lower-case names and their files.
 #[derive(Debug, Default)]
-pub struct FakeIndex {
+pub(crate) struct FakeIndex {
     files: Mutex<HashMap<String, Bytes>>,
-    pub unpublished: bool,
+    unpublished: bool,
 }
 
 impl FakeIndex {
-    pub fn set(&self, name: &str, text: impl Into<Bytes>) {
+    /// An index before its first publication.
+    pub(crate) fn unpublished() -> Self {
+        Self {
+            unpublished: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn set(&self, name: &str, text: impl Into<Bytes>) {
         let mut files = self.files.lock().unwrap();
         files.insert(name.to_ascii_lowercase(), text.into());
     }
 
-    pub fn get(&self, name: &str) -> Bytes {
+    pub(crate) fn get(&self, name: &str) -> Bytes {
         self.files.lock().unwrap()[&name.to_ascii_lowercase()].clone()
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         self.files.lock().unwrap().remove(name);
     }
 }
@@ -163,7 +170,13 @@ impl IndexBackend for FakeIndex {
             let index = self.to_string();
             return Err(IndexError::Unpublished { index });
         }
-        let Some(body) = self.files.lock().unwrap().get(&name.to_lowercase()).cloned() else {
+        let Some(body) = self
+            .files
+            .lock()
+            .unwrap()
+            .get(&name.to_lowercase())
+            .cloned()
+        else {
             return Ok(Loaded::Absent);
         };
         let tag = Tag::of_digest(&Sha256Digest::of(&body));
@@ -176,14 +189,14 @@ impl IndexBackend for FakeIndex {
 
 /// A mirror to be served.
 #[derive(Default)]
-pub struct Mirror {
-    pub store: Arc<FakeStore>,
-    pub index: Arc<FakeIndex>,
+pub(crate) struct Mirror {
+    pub(crate) store: Arc<FakeStore>,
+    pub(crate) index: Arc<FakeIndex>,
 }
 
 impl Mirror {
     /// A mirror of a few crates with names of all lengths.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         let mirror = Self::default();
         for (name, version, size) in [
             ("a", "1.0.0", 10),
@@ -200,7 +213,7 @@ impl Mirror {
     }
 
     /// Stores a crate and lists it in the index.
-    pub fn publish(&self, name: &str, version: &str, content: &[u8]) {
+    pub(crate) fn publish(&self, name: &str, version: &str, content: &[u8]) {
         self.store.set(&key(name, version), content.to_vec());
         let cksum = Sha256Digest::of(content);
         // Long enough to be worth compressing.
@@ -212,7 +225,7 @@ impl Mirror {
         self.index.set(name, line);
     }
 
-    pub fn served(&self) -> ServedMirror {
+    pub(crate) fn served(&self) -> ServedMirror {
         ServedMirror::new(
             self.store.clone(),
             self.index.clone(),
@@ -220,18 +233,22 @@ impl Mirror {
         )
     }
 
-    pub fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> Router {
         romt_server::router(self.served(), &ServerOptions::default())
     }
 }
 
 /// Bytes that differ from place to place.
-pub fn content(size: usize) -> Vec<u8> {
-    (0..size).map(|n| (n * 7 % 251) as u8).collect()
+pub(crate) fn content(size: usize) -> Vec<u8> {
+    (0..=250)
+        .map(|n: u8| n.wrapping_mul(7))
+        .cycle()
+        .take(size)
+        .collect()
 }
 
 /// Where a crate is in the store.
-pub fn key(name: &str, version: &str) -> String {
+pub(crate) fn key(name: &str, version: &str) -> String {
     let name: CrateName = name.parse().unwrap();
     let version: Version = version.parse().unwrap();
     MirrorLayout::default()
@@ -241,14 +258,14 @@ pub fn key(name: &str, version: &str) -> String {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
@@ -256,7 +273,12 @@ impl Reply {
 }
 
 /// Asks in process, with a `Host` unless one is given.
-pub async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+pub(crate) async fn ask(
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Reply {
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "mirror.example:8000");
@@ -275,19 +297,19 @@ pub async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &s
 }
 
 /// `GET` in process.
-pub async fn get(router: &Router, path: &str) -> Reply {
+pub(crate) async fn get(router: &Router, path: &str) -> Reply {
     ask(router, "GET", path, &[]).await
 }
 
 /// A server on a loopback port.
-pub struct Running {
-    pub address: std::net::SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: std::net::SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<ServeOutcome>,
 }
 
 impl Running {
-    pub async fn start(router: Router, limits: Limits) -> Self {
+    pub(crate) async fn start(router: Router, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -305,16 +327,16 @@ impl Running {
     }
 
     /// A server of the sample mirror with the usual limits.
-    pub async fn sample() -> Self {
+    pub(crate) async fn sample() -> Self {
         Self::start(Mirror::sample().router(), Limits::default()).await
     }
 
-    pub async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Sends raw bytes and reads until the server closes.
-    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         // The server may hang up before it has read everything.
         let _ = stream.write_all(bytes.as_ref()).await;
@@ -322,18 +344,18 @@ impl Running {
     }
 
     /// Asks the server to end.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
     }
 
-    pub async fn outcome(mut self) -> ServeOutcome {
+    pub(crate) async fn outcome(mut self) -> ServeOutcome {
         self.stop();
         timeout(PATIENCE, self.server).await.unwrap().unwrap()
     }
 }
 
 /// What comes until the server closes.
-pub async fn read_to_end(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     // A reset ends it as well as a close.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut all))
@@ -343,9 +365,9 @@ pub async fn read_to_end(stream: &mut TcpStream) -> String {
 }
 
 /// The status codes of the answers in `text`.
-pub fn statuses(text: &str) -> Vec<&str> {
-    text.split("HTTP/1.1 ")
+pub(crate) fn statuses(text: &str) -> Vec<&str> {
+    text.split("HTTP/1.")
         .skip(1)
-        .map(|answer| &answer[..3])
+        .map(|answer| &answer[2..5])
         .collect()
 }
