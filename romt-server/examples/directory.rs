@@ -85,6 +85,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         MirrorLayout::default(),
     );
     let interrupt = async { drop(tokio::signal::ctrl_c().await) };
-    serve(listener, router(mirror, &options), Limits::default(), interrupt).await?;
+    serve(
+        listener,
+        router(mirror, &options),
+        Limits::default(),
+        interrupt,
+    )
+    .await?;
     Ok(())
 }

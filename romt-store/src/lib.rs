@@ -1,1 +1,16 @@
 //! Where romt's bytes live, and where they come from.
+//!
+//! | store | holds its objects |
+//! |---|---|
+//! | [`FsStore`] | in a directory |
+//! | [`MemoryStore`] | in this process, for tests and for embedding |
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+mod fs;
+mod memory;
+mod range;
+
+pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
+pub use memory::MemoryStore;

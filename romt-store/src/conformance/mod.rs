@@ -1,0 +1,3 @@
+//! What every adapter must do, as checks that anybody can run over their own.
+
+pub mod store;
