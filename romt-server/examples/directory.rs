@@ -3,7 +3,7 @@
 //! Shows what a store and an index of one's own take, and serves as the subject
 //! of load tests. Real mirrors are served by `romt serve`.
 //!
-//! Run with `cargo run -p romt-server --example directory -- DIRECTORY ADDRESS`.
+//! Run with `cargo run -p romt-server --example directory -- DIRECTORY ADDRESS [CACHE_MIB]`.
 
 use std::{collections::HashMap, error::Error, fmt, fs, path::Path, path::PathBuf, sync::Arc};
 
@@ -77,8 +77,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let directory = PathBuf::from(directory);
     let listener = TcpListener::bind(address).await?;
+    let cache: usize = arguments.next().unwrap_or("64".into()).parse()?;
     let policy = HostPolicy::for_address(&listener.local_addr()?);
-    let options = ServerOptions::default().with_allowed_hosts(policy);
+    let options = ServerOptions::default()
+        .with_allowed_hosts(policy)
+        .with_cache_bytes(cache << 20);
     let mirror = ServedMirror::new(
         Arc::new(FsStore::open(&directory)?),
         Arc::new(Snapshot::read(&directory.join("index"))?),
