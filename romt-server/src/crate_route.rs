@@ -1,0 +1,327 @@
+//! `/crates/…`: the crate files.
+//!
+//! A crate file never changes, but it may be damaged, removed and repaired. So
+//! the first time it is asked for, and again whenever the store has another
+//! object at its key, its digest is compared with the published index before a
+//! byte of it is sent.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use std::time::Instant;
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use romt_core::{
+    CrateName, Key, MirrorLayout, Sha256Digest, Sha256Hasher, Store, StoreExt as _, Version,
+    ports::{ByteRange, GetOptions, Object, ObjectMeta, StoreError, StreamError, collect_bounded},
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    answer::{NOSNIFF, Refusal, not_modified, respond},
+    cache::Cache,
+    checksum, conditional,
+    index_route::{IndexRoute, quoted},
+    range::{self, Part},
+};
+
+/// The largest file that is kept in memory, in bytes.
+const SMALL: u64 = 256 * 1024;
+
+/// How long the store is believed to have what it had, in milliseconds.
+const FRESH: u64 = 1000;
+
+/// How many files are checked at a time.
+const CHECKS: usize = 64;
+
+/// The crate files.
+#[derive(Debug)]
+pub(crate) struct CrateRoute {
+    store: Arc<dyn Store>,
+    layout: MirrorLayout,
+    /// Files whose digest was found right.
+    checked: Cache<Arc<Checked>>,
+    /// Small ones of them, with their bytes.
+    small: Cache<(Arc<Checked>, Bytes)>,
+    checks: Semaphore,
+    start: Instant,
+}
+
+/// A file that may be sent.
+#[derive(Debug)]
+struct Checked {
+    meta: ObjectMeta,
+    etag: HeaderValue,
+    /// When the store last had it, in milliseconds after the start.
+    seen: AtomicU64,
+}
+
+/// A file to answer from, with its bytes if they are at hand.
+type Found = (Arc<Checked>, Option<Bytes>);
+
+impl CrateRoute {
+    pub(crate) fn new(store: Arc<dyn Store>, layout: MirrorLayout, cache_bytes: usize) -> Self {
+        Self {
+            store,
+            layout,
+            checked: Cache::new(cache_bytes / 8),
+            small: Cache::new(cache_bytes - cache_bytes / 8),
+            checks: Semaphore::new(CHECKS),
+            start: Instant::now(),
+        }
+    }
+
+    /// Answers a request for `file`, a `{name}/{name}-{version}.crate`.
+    pub(crate) async fn answer(
+        &self,
+        file: &str,
+        index: &IndexRoute,
+        request: &Parts,
+    ) -> Result<Response, Refusal> {
+        let (found, bytes) = match self.kept(file).await? {
+            Some(found) => found,
+            None => self.fetch(file, index).await?,
+        };
+        self.send(&found, bytes, request).await
+    }
+
+    /// What is known of `file`, if the store still has it.
+    async fn kept(&self, file: &str) -> Result<Option<Found>, Refusal> {
+        let (found, bytes) = match self.small.get(file) {
+            Some((found, bytes)) => (found, Some(bytes)),
+            None => match self.checked.get(file) {
+                Some(found) => (found, None),
+                None => return Ok(None),
+            },
+        };
+        let now = self.now();
+        if now.saturating_sub(found.seen.load(Ordering::Relaxed)) >= FRESH {
+            // Whoever comes meanwhile need not ask the store as well.
+            found.seen.store(now, Ordering::Relaxed);
+            let present = self.store.try_head(&found.meta.key).await;
+            if present.map_err(|error| refuse(&error))?.as_ref() != Some(&found.meta) {
+                self.forget(file);
+                return Ok(None);
+            }
+        }
+        // A small file is read whole, so that it is at hand the next time.
+        let evicted = bytes.is_none() && self.keeps(found.meta.size);
+        Ok((!evicted).then_some((found, bytes)))
+    }
+
+    /// Looks `file` up in the store, and checks it if that was not done yet.
+    async fn fetch(&self, file: &str, index: &IndexRoute) -> Result<Found, Refusal> {
+        let (name, version) = parse(file).ok_or(Refusal::NotFound)?;
+        let key = self.layout.crate_file(&name, &version);
+        let object = self.store.get(&key).await.map_err(|error| refuse(&error))?;
+        let known = self.checked.get(file);
+        if let Some(found) = known.filter(|found| found.meta == object.meta) {
+            let bytes = self.collect(object).await?;
+            self.small
+                .insert(file, (found.clone(), bytes.clone()), bytes.len());
+            return Ok((found, Some(bytes)));
+        }
+        let listed = checksum::of(index.load(&name.index_path()).await?.as_deref(), &version);
+        let Some(digest) = listed else {
+            // Not published, so there is nothing to check it by, and nothing to
+            // remember.
+            let etag = quoted(object.meta.version.as_str());
+            return Ok((self.found(object.meta, etag), None));
+        };
+        self.check(file, object, &digest).await
+    }
+
+    /// Checks a file before it is first sent.
+    async fn check(
+        &self,
+        file: &str,
+        object: Object,
+        digest: &Sha256Digest,
+    ) -> Result<Found, Refusal> {
+        let _turn = self.checks.acquire().await;
+        let meta = object.meta.clone();
+        let (actual, bytes) = if self.keeps(meta.size) {
+            let bytes = self.collect(object).await?;
+            (Sha256Digest::of(&bytes), Some(bytes))
+        } else {
+            let sum = digest_of(object).await;
+            (sum.map_err(|error| broken(&meta.key, &error))?, None)
+        };
+        if actual != *digest {
+            tracing::error!(key = %meta.key, expected = %digest, %actual, "a crate is damaged and is not served");
+            return Err(Refusal::Unavailable);
+        }
+        let found = self.found(meta, quoted(&digest.to_string()));
+        self.checked.insert(file, found.clone(), 2 * file.len());
+        if let Some(bytes) = &bytes {
+            self.small
+                .insert(file, (found.clone(), bytes.clone()), bytes.len());
+        }
+        Ok((found, bytes))
+    }
+
+    async fn send(
+        &self,
+        found: &Checked,
+        bytes: Option<Bytes>,
+        request: &Parts,
+    ) -> Result<Response, Refusal> {
+        let mut headers = found.headers();
+        if conditional::none_match_hits(&request.headers, found.etag.as_bytes()) {
+            return Ok(not_modified(headers));
+        }
+        let size = found.meta.size;
+        let octets = HeaderValue::from_static("application/octet-stream");
+        headers.insert(header::CONTENT_TYPE, octets);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if request.method == Method::HEAD {
+            headers.insert(header::CONTENT_LENGTH, size.into());
+            return Ok(respond(StatusCode::OK, headers, Body::empty()));
+        }
+        let part = if conditional::range_applies(&request.headers, found.etag.as_bytes()) {
+            range::wanted(&request.headers, size)
+        } else {
+            Part::Whole
+        };
+        let (status, part) = match part {
+            Part::Whole => (StatusCode::OK, 0..size),
+            Part::Bytes(part) => {
+                let shown = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+                headers.insert(header::CONTENT_RANGE, ascii(&shown));
+                (StatusCode::PARTIAL_CONTENT, part)
+            }
+            Part::Unsatisfiable => {
+                headers.remove(header::CACHE_CONTROL);
+                headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{size}")));
+                let status = StatusCode::RANGE_NOT_SATISFIABLE;
+                return Ok(respond(status, headers, Body::empty()));
+            }
+        };
+        headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
+        let body = match bytes {
+            Some(bytes) => slice(&bytes, &part).into(),
+            None => self.stream(&found.meta, part).await?,
+        };
+        Ok(respond(status, headers, body))
+    }
+
+    /// The bytes in `part` of what `meta` describes, from the store.
+    async fn stream(&self, meta: &ObjectMeta, part: std::ops::Range<u64>) -> Result<Body, Refusal> {
+        // The whole is asked for as such, for it may be empty.
+        let options = if part == (0..meta.size) {
+            GetOptions::default()
+        } else {
+            let (start, end) = (part.start, Some(part.end));
+            ByteRange { start, end }.into()
+        };
+        let object = self.store.get_opts(&meta.key, options).await;
+        let object = object.map_err(|error| refuse(&error))?;
+        // Replaced in between: the next request finds the new one.
+        if object.meta != *meta || object.range != part {
+            return Err(Refusal::Unavailable);
+        }
+        let key = meta.key.clone();
+        Ok(Body::from_stream(object.body.inspect_err(move |error| {
+            broken(&key, error);
+        })))
+    }
+
+    /// Reads a small object into memory.
+    async fn collect(&self, object: Object) -> Result<Bytes, Refusal> {
+        let collected = collect_bounded(object.body, SMALL).await;
+        let bytes = collected.map_err(|error| broken(&object.meta.key, &error))?;
+        if bytes.len() as u64 == object.meta.size {
+            Ok(bytes)
+        } else {
+            tracing::error!(key = %object.meta.key, "the store gave another length than it said");
+            Err(Refusal::Unavailable)
+        }
+    }
+
+    /// Whether a file of this size is kept in memory.
+    fn keeps(&self, size: u64) -> bool {
+        size <= SMALL && size <= self.small.largest() as u64
+    }
+
+    fn forget(&self, file: &str) {
+        self.small.remove(file);
+        self.checked.remove(file);
+    }
+
+    fn found(&self, meta: ObjectMeta, etag: HeaderValue) -> Arc<Checked> {
+        let seen = self.now().into();
+        Arc::new(Checked { meta, etag, seen })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Checked {
+    fn headers(&self) -> HeaderMap {
+        let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+        let mut headers = HeaderMap::with_capacity(10);
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::CACHE_CONTROL, forever);
+        headers
+    }
+}
+
+/// The crate and version in `{name}/{name}-{version}.crate`.
+fn parse(file: &str) -> Option<(CrateName, Version)> {
+    let (name, file) = file.split_once('/')?;
+    let version = file
+        .strip_prefix(name)?
+        .strip_prefix('-')?
+        .strip_suffix(".crate")?;
+    Some((name.parse().ok()?, version.parse().ok()?))
+}
+
+async fn digest_of(object: Object) -> Result<Sha256Digest, StreamError> {
+    let mut hasher = Sha256Hasher::new();
+    let mut body = object.body;
+    while let Some(piece) = body.try_next().await? {
+        hasher.update(&piece);
+        tokio::task::consume_budget().await;
+    }
+    Ok(hasher.finish())
+}
+
+/// The bytes in `part`, which lies within.
+fn slice(bytes: &Bytes, part: &std::ops::Range<u64>) -> Bytes {
+    let at = |place: u64| {
+        usize::try_from(place)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len())
+    };
+    bytes.slice(at(part.start)..at(part.end))
+}
+
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("digits and spaces make a header value")
+}
+
+/// What a client is told of a failure of the store, which is logged.
+fn refuse(error: &StoreError) -> Refusal {
+    if matches!(error, StoreError::NotFound { .. }) {
+        return Refusal::NotFound;
+    }
+    let cause: &dyn std::error::Error = error;
+    tracing::error!(error = cause, "a crate could not be read");
+    match error {
+        StoreError::Refused { .. } => Refusal::NotFound,
+        _ => Refusal::Unavailable,
+    }
+}
+
+fn broken(key: &Key, error: &StreamError) -> Refusal {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, %key, "a crate could not be read to its end");
+    Refusal::Unavailable
+}

@@ -1,0 +1,145 @@
+//! `/index/{prefix}/{name}`: the sparse index.
+
+use std::sync::Arc;
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use romt_core::{
+    CrateName, IndexBackend, Sha256Digest,
+    ports::{IndexError, Loaded, Tag},
+};
+
+use crate::{
+    answer::{NO_CACHE, NOSNIFF, Refusal, not_modified, respond},
+    cache::Cache,
+    conditional, encoding,
+};
+
+/// The files of the index, the lately asked for in memory.
+#[derive(Debug)]
+pub(crate) struct IndexRoute {
+    backend: Arc<dyn IndexBackend>,
+    cache: Cache<Arc<IndexFile>>,
+}
+
+/// A file of the index, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct IndexFile {
+    name: CrateName,
+    tag: Tag,
+    pub(crate) body: Bytes,
+    packed: Option<Bytes>,
+    etag: HeaderValue,
+}
+
+impl IndexRoute {
+    pub(crate) fn new(backend: Arc<dyn IndexBackend>, cache_bytes: usize) -> Self {
+        Self {
+            backend,
+            cache: Cache::new(cache_bytes),
+        }
+    }
+
+    /// Answers a request for the file at `path`, which is where the file of its
+    /// last segment is.
+    pub(crate) async fn answer(&self, path: &str, request: &Parts) -> Result<Response, Refusal> {
+        let file = self.load(path).await?.ok_or(Refusal::NotFound)?;
+        Ok(file.answer(request))
+    }
+
+    /// The file at `path`, if the index has one.
+    ///
+    /// The backend is asked every time. It knows cheaply whether anything has
+    /// changed, and nobody else does.
+    pub(crate) async fn load(&self, path: &str) -> Result<Option<Arc<IndexFile>>, Refusal> {
+        let kept = self.cache.get(path);
+        let name = match &kept {
+            Some(file) => file.name.clone(),
+            None => match path.rsplit('/').next().map(str::parse::<CrateName>) {
+                Some(Ok(name)) => name,
+                _ => return Ok(None),
+            },
+        };
+        let known = kept.as_ref().map(|file| &file.tag);
+        match self.backend.load(&name, known).await {
+            Ok(Loaded::Unchanged) => Ok(kept),
+            Ok(Loaded::Fresh { body, tag }) => {
+                let file = Arc::new(IndexFile::new(name, tag, body).await);
+                self.cache.insert(path, file.clone(), file.weight());
+                Ok(Some(file))
+            }
+            Ok(Loaded::Absent) => {
+                if kept.is_some() {
+                    self.cache.remove(path);
+                }
+                Ok(None)
+            }
+            Err(IndexError::Unpublished { .. }) => Ok(None),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, %name, "the index could not be read");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+}
+
+impl IndexFile {
+    async fn new(name: CrateName, tag: Tag, body: Bytes) -> Self {
+        Self {
+            etag: etag_of(&tag),
+            packed: encoding::gzip(&body).await,
+            name,
+            tag,
+            body,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        self.body.len() + self.packed.as_ref().map_or(0, Bytes::len) + 2 * self.tag.as_str().len()
+    }
+
+    fn answer(&self, request: &Parts) -> Response {
+        let mut headers = HeaderMap::with_capacity(10);
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::CACHE_CONTROL, NO_CACHE);
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if conditional::none_match_hits(&request.headers, self.etag.as_bytes()) {
+            return not_modified(headers);
+        }
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, plain);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        let body = match &self.packed {
+            Some(packed) if encoding::accepts_gzip(&request.headers) => {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                packed
+            }
+            _ => &self.body,
+        };
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
+        let body = match request.method {
+            Method::HEAD => Body::empty(),
+            _ => body.clone().into(),
+        };
+        respond(StatusCode::OK, headers, body)
+    }
+}
+
+/// The tag as a strong `ETag`. Tags that do not fit between its quotes are
+/// represented by their digest.
+fn etag_of(tag: &Tag) -> HeaderValue {
+    quoted(tag.as_str())
+}
+
+/// `text`, or its digest if it does not fit, between quotes.
+pub(crate) fn quoted(text: &str) -> HeaderValue {
+    let fits = !text.is_empty() && text.bytes().all(|b| matches!(b, b'!'..=b'~') && b != b'"');
+    let value = if fits {
+        format!("\"{text}\"")
+    } else {
+        format!("\"{}\"", Sha256Digest::of(text))
+    };
+    value.parse().expect("visible ASCII makes a header value")
+}

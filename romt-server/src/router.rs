@@ -1,0 +1,93 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, HttpBody as _},
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderValue, Method, header, request::Parts};
+
+use crate::{
+    ServedMirror, ServerOptions,
+    answer::Refusal,
+    config_route,
+    crate_route::CrateRoute,
+    host::HostGate,
+    index_route::IndexRoute,
+    target::{self, Target},
+};
+
+/// The routes of `mirror`.
+///
+/// There is one handler, and it tells the routes apart itself: what is a path of
+/// a mirror depends on more than patterns of segments, and has to be judged
+/// before anything decodes it.
+pub fn router(mirror: ServedMirror, options: &ServerOptions) -> Router {
+    let app = Arc::new(App::new(mirror, options));
+    Router::new().fallback(move |request: Request| {
+        let app = app.clone();
+        async move { app.answer(request).await }
+    })
+}
+
+#[derive(Debug)]
+struct App {
+    gate: HostGate,
+    index: IndexRoute,
+    crates: CrateRoute,
+}
+
+impl App {
+    fn new(mirror: ServedMirror, options: &ServerOptions) -> Self {
+        let half = options.cache_bytes / 2;
+        Self {
+            gate: HostGate {
+                base_url: options.base_url.clone(),
+                policy: options.allowed_hosts,
+            },
+            index: IndexRoute::new(mirror.index, half),
+            crates: CrateRoute::new(mirror.store, mirror.layout, half),
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let (request, body) = request.into_parts();
+        let has_body = has_body(&request, &body);
+        let mut response = match self.try_answer(&request, has_body).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into_response(),
+        };
+        if has_body {
+            // Nobody reads it, so where the next request begins is not known.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    async fn try_answer(&self, request: &Parts, has_body: bool) -> Result<Response, Refusal> {
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return Err(Refusal::Method);
+        }
+        if has_body {
+            return Err(Refusal::HasBody);
+        }
+        let path = target::decode(&request.uri)?;
+        let host = self.gate.admit(&request.uri, &request.headers)?;
+        match target::parse(&path)? {
+            Target::Index(path) => self.index.answer(path, request).await,
+            Target::Crate(file) => self.crates.answer(file, &self.index, request).await,
+            Target::Config => Ok(config_route::config(&self.gate, host, request)),
+            Target::Health => Ok(config_route::health(request)),
+            Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),
+        }
+    }
+}
+
+/// Whether a body follows the head, or something that might be taken for one.
+fn has_body(request: &Parts, body: &Body) -> bool {
+    !body.is_end_stream() || request.headers.contains_key(header::TRANSFER_ENCODING)
+}

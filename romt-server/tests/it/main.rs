@@ -1,0 +1,9 @@
+//! The server as its clients see it, in process and on the wire.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod crates;
+mod index;
+mod requests;
+mod support;
+mod wire;
