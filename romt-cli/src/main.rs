@@ -1,0 +1,42 @@
+//! The `romt` command: parse arguments, build a mirror, call it, report.
+
+mod args;
+mod commands;
+mod error;
+mod mirror_dir;
+mod report;
+mod selection;
+mod signals;
+mod upstream;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use report::Printer;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(&cli.output);
+    report::install_log(&cli.output);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return printer.fail(&error::CliError::from_io("start", "the runtime", error));
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Up(args) => commands::up::run(*args, &printer).await,
+            Command::Serve(args) => commands::serve::run(args, &printer).await,
+            Command::ClientConfig(args) => commands::client_config::run(&args, &printer),
+        }
+    });
+    // What still runs in the background has nothing to say any more.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => printer.fail(&error),
+    }
+}
