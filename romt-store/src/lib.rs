@@ -1,1 +1,9 @@
 //! Where romt's bytes live, and where they come from.
+//!
+//! | source | takes its bytes from |
+//! |---|---|
+//! | [`HttpSource`] | an HTTP server |
+
+pub mod http;
+
+pub use http::{HttpClient, HttpOptions, HttpSource};
