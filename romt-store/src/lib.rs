@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`HttpSource`] | an HTTP server |
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod http;
 
 pub use http::{HttpClient, HttpOptions, HttpSource};
