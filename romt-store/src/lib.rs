@@ -3,9 +3,21 @@
 //! | source | takes its bytes from |
 //! |---|---|
 //! | [`HttpSource`] | an HTTP server |
+//! | [`PathSource`] | a directory |
+//! | [`StoreSource`] | another store |
+//! | [`CargoHomeSource`] | what cargo has downloaded on this machine |
+//! | [`SeededSource`] | a cargo home if it can, another source otherwise |
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod http;
 
+mod cargo_home;
+mod local_file;
+mod path;
+mod store_source;
+
+pub use cargo_home::{CachedCrate, CargoHomeError, CargoHomeSource, SeededSource};
 pub use http::{HttpClient, HttpOptions, HttpSource};
+pub use path::PathSource;
+pub use store_source::StoreSource;
