@@ -1,5 +1,10 @@
 //! Where romt's bytes live, and where they come from.
 //!
+//! | store | holds its objects |
+//! |---|---|
+//! | [`FsStore`] | in a directory |
+//! | [`MemoryStore`] | in this process, for tests and for embedding |
+//!
 //! | source | takes its bytes from |
 //! |---|---|
 //! | [`HttpSource`] | an HTTP server |
@@ -13,11 +18,16 @@ pub mod conformance;
 pub mod http;
 
 mod cargo_home;
+mod fs;
 mod local_file;
+mod memory;
 mod path;
+mod range;
 mod store_source;
 
 pub use cargo_home::{CachedCrate, CargoHomeError, CargoHomeSource, SeededSource};
+pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
 pub use http::{HttpClient, HttpOptions, HttpSource};
+pub use memory::MemoryStore;
 pub use path::PathSource;
 pub use store_source::StoreSource;

@@ -221,7 +221,9 @@ pub trait Store: fmt::Display + fmt::Debug + Send + Sync + 'static {
 
     /// Reads the object at `key`, or [`StoreError::NotFound`].
     ///
-    /// A range that begins past the end is [`StoreError::RangeNotSatisfiable`].
+    /// A range whose first byte does not exist is
+    /// [`StoreError::RangeNotSatisfiable`], as in HTTP: every range of an empty
+    /// object is.
     async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object, StoreError>;
 
     /// Describes the object at `key`, or [`StoreError::NotFound`].
@@ -334,7 +336,7 @@ pub enum StoreError {
         /// The key to be replaced.
         key: Key,
     },
-    /// The range asked for begins past the end.
+    /// The range asked for begins at the end or past it.
     #[error("`{key}` has only {size} bytes")]
     RangeNotSatisfiable {
         /// The key asked for.

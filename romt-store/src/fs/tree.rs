@@ -1,0 +1,196 @@
+//! Moving about below the root without following a link.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+use romt_core::{
+    Key,
+    ports::{ObjectMeta, StoreError},
+};
+
+use super::{error::FsError, platform};
+
+/// The store's own directory.
+pub(super) const OWN: &str = ".romt";
+/// Where files are until they are whole, below [`OWN`].
+pub(super) const TMP: &str = "tmp";
+/// The file that a writer locks, below [`OWN`].
+pub(super) const LOCK: &str = "lock";
+
+/// A root directory, held open, so that nothing that happens to its path leads
+/// elsewhere.
+///
+/// Directories are opened one by one, each relative to the one before and never
+/// through a link.
+pub(super) struct Tree {
+    path: PathBuf,
+    dir: Dir,
+}
+
+impl Tree {
+    pub(super) fn new(path: PathBuf, dir: Dir) -> Self {
+        Self { path, dir }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The port's error for what happened at `key`.
+    pub(super) fn error(&self, key: &Key) -> impl Fn(FsError) -> StoreError {
+        move |error| error.at(self, key)
+    }
+
+    /// The directory at `path`, given as segments joined by `/`; "" is the root.
+    pub(super) fn directory(&self, path: &str) -> Result<Dir, FsError> {
+        let mut dir = self.dir.try_clone().map_err(FsError::io("open"))?;
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            dir = enter(&dir, segment)?;
+        }
+        Ok(dir)
+    }
+
+    /// As [`directory`](Self::directory), creating what is missing, except the
+    /// root: if that is gone, something is wrong that must be heard of.
+    pub(super) fn make_directory(&self, path: &str) -> Result<Dir, FsError> {
+        let mut dir = self.dir.try_clone().map_err(FsError::io("open"))?;
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            dir = make(&dir, segment, 0o755)?;
+        }
+        Ok(dir)
+    }
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())
+    }
+}
+
+/// The path of the directory that `path` is in; "" is the root.
+pub(super) fn parent_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// Refuses keys that would name the store's own files.
+pub(super) fn check_not_own(key: &Key) -> Result<(), FsError> {
+    if is_own(key.as_str()) {
+        return Err(FsError::Refused("the store's own"));
+    }
+    Ok(())
+}
+
+/// Whether `path` is kept for the store. In any case of letters, because there
+/// are file systems on which that is the same file.
+pub(super) fn is_own(path: &str) -> bool {
+    let mut segments = path.split('/');
+    let first = segments.next().unwrap_or_default();
+    let second = segments.next().unwrap_or_default();
+    first.eq_ignore_ascii_case(OWN)
+        && (second.eq_ignore_ascii_case(TMP) || second.eq_ignore_ascii_case(LOCK))
+}
+
+/// Opens the directory called `name`.
+pub(super) fn enter(dir: &Dir, name: &str) -> Result<Dir, FsError> {
+    let source = match dir.open_dir_nofollow(name) {
+        Ok(dir) => return Ok(dir),
+        // Not to be looked at again: it may be created at this moment.
+        Err(error) if is_absence(&error) => return Err(FsError::NotFound),
+        Err(error) => error,
+    };
+    match look(dir, name)? {
+        Some(meta) if meta.is_symlink() => Err(FsError::Refused("behind a symbolic link")),
+        Some(meta) if !meta.is_dir() => Err(FsError::BelowFile),
+        Some(_) => Err(FsError::Io {
+            action: "open the directory of",
+            source,
+        }),
+        None => Err(FsError::NotFound),
+    }
+}
+
+/// Opens the directory called `name`, creating it if it is missing.
+pub(super) fn make(dir: &Dir, name: &str, mode: u32) -> Result<Dir, FsError> {
+    match enter(dir, name) {
+        Err(FsError::NotFound) => {}
+        found => return found,
+    }
+    match platform::create_dir(dir, name, mode) {
+        // Somebody else may have been quicker.
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(FsError::Io {
+            action: "create the directory of",
+            source: error,
+        }),
+        _ => enter(dir, name).map_err(|error| match error {
+            FsError::NotFound => FsError::Io {
+                action: "create the directory of",
+                source: ErrorKind::NotFound.into(),
+            },
+            other => other,
+        }),
+    }
+}
+
+/// What is called `name`, be it a link.
+pub(super) fn look(dir: &Dir, name: &str) -> Result<Option<Metadata>, FsError> {
+    match dir.symlink_metadata(name) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(source) => Err(FsError::Io {
+            action: "look at",
+            source,
+        }),
+    }
+}
+
+/// The object called `name`, refusing all else.
+pub(super) fn look_for_object(dir: &Dir, name: &str) -> Result<Option<Metadata>, FsError> {
+    let found = look(dir, name)?;
+    match found.as_ref().and_then(platform::not_an_object) {
+        Some(refused) => Err(FsError::Refused(refused)),
+        None => Ok(found),
+    }
+}
+
+/// Opens the object called `name` for reading.
+pub(super) fn open_object(dir: &Dir, name: &str) -> Result<(File, Metadata), FsError> {
+    let mut options = OpenOptions::new();
+    // Opening a pipe would wait for its writer.
+    options.read(true).follow(FollowSymlinks::No).nonblock(true);
+    let opened = dir.open_with(name, &options);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if is_absence(&error) => return Err(FsError::NotFound),
+        Err(source) => {
+            // What is no object may be the reason, and is the better message.
+            look_for_object(dir, name)?;
+            let action = "open";
+            return Err(FsError::Io { action, source });
+        }
+    };
+    let meta = file.metadata().map_err(FsError::io("look at"))?;
+    match platform::not_an_object(&meta) {
+        Some(refused) => Err(FsError::Refused(refused)),
+        None => Ok((file.into_std(), meta)),
+    }
+}
+
+/// Whether nothing is there, or nothing can be: a name that is too long for the
+/// file system names no object either.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::InvalidFilename
+    )
+}
+
+/// Describes the object at `key`.
+pub(super) fn describe(key: &Key, meta: &Metadata) -> ObjectMeta {
+    ObjectMeta::new(key.clone(), meta.len(), platform::version(meta))
+}

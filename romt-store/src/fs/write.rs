@@ -1,0 +1,330 @@
+//! Putting, copying and deleting.
+//!
+//! A body that fits into [`SMALL`] bytes costs one trip to a blocking thread for
+//! all of it; a longer one costs a trip per [`PIECE`], so that memory stays flat.
+//! Whatever happens, the staging file is owned by exactly one future or closure
+//! and goes when that is dropped.
+
+use std::{
+    io::{self, ErrorKind, Read as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::{Bytes, BytesMut};
+use cap_std::fs::{Dir, Metadata};
+use futures::StreamExt as _;
+use romt_core::{
+    Key,
+    ports::{Body, ByteStream, ObjectMeta, PutMode, StoreError, StreamError},
+};
+
+use super::{
+    Inner, blocking,
+    error::FsError,
+    platform,
+    staging::StagedFile,
+    tree::{self, check_not_own, parent_of},
+};
+
+/// Bodies up to this length are collected before anything is written.
+const SMALL: usize = 256 * 1024;
+/// How much of a longer body is written at a time.
+const PIECE: usize = 1024 * 1024;
+/// How much is copied before looking whether the copy is still wanted.
+const COPY: u64 = 64 * 1024 * 1024;
+
+pub(super) async fn put(
+    inner: &Arc<Inner>,
+    key: &Key,
+    body: Body,
+    mode: PutMode,
+) -> Result<ObjectMeta, StoreError> {
+    let wrong = inner.tree.error(key);
+    check_not_own(key).map_err(&wrong)?;
+    let mut body = Pieces::new(body);
+    let ended_badly = |source| StoreError::Body {
+        key: key.clone(),
+        source: Box::new(source),
+    };
+    let first = body.next(SMALL).await.map_err(ended_badly)?;
+    let put = Put::new(inner, key, mode);
+    let meta = if body.ended() {
+        put.run(move |put| put.all_at_once(&first)).await
+    } else {
+        let mut staged = put
+            .run(move |put| put.begin(&first))
+            .await
+            .map_err(&wrong)?;
+        while !body.ended() {
+            let piece = body.next(PIECE).await.map_err(ended_badly)?;
+            let write = move |_: &Steps| staged.write(&piece).map(|()| staged);
+            staged = put.run(write).await.map_err(&wrong)?;
+        }
+        put.run(move |put| put.end(staged)).await
+    };
+    let meta = meta.map_err(&wrong)?;
+    inner.flusher.flush(key).await.map_err(&wrong)?;
+    Ok(meta)
+}
+
+pub(super) async fn copy(
+    inner: &Arc<Inner>,
+    from: &Key,
+    to: &Key,
+    mode: PutMode,
+) -> Result<ObjectMeta, StoreError> {
+    check_not_own(from).map_err(inner.tree.error(from))?;
+    let wrong = inner.tree.error(to);
+    check_not_own(to).map_err(&wrong)?;
+    let put = Put::new(inner, to, mode);
+    let source = from.clone();
+    let copied = put.run(move |put| Ok(put.copy_of(&source))).await;
+    let meta = copied.map_err(&wrong)?.map_err(|failure| match failure {
+        CopyError::Source(error) => error.at(&*inner.tree, from),
+        CopyError::Target(error) => wrong(error),
+    })?;
+    inner.flusher.flush(to).await.map_err(&wrong)?;
+    Ok(meta)
+}
+
+pub(super) async fn delete(inner: &Arc<Inner>, key: &Key) -> Result<(), StoreError> {
+    let wrong = inner.tree.error(key);
+    check_not_own(key).map_err(&wrong)?;
+    let this = Arc::clone(inner);
+    let target = key.clone();
+    let removed = blocking(move || remove(&this, &target)).await;
+    if removed.map_err(&wrong)? {
+        inner.flusher.flush(key).await.map_err(&wrong)?;
+    }
+    Ok(())
+}
+
+/// Whether there was anything to remove.
+fn remove(inner: &Inner, key: &Key) -> Result<bool, FsError> {
+    let _shared = inner.publishing();
+    let Some(dir) = inner.existing_parent(key)? else {
+        return Ok(false);
+    };
+    if tree::look_for_object(&dir, key.file_name())?.is_none() {
+        return Ok(false);
+    }
+    match dir.remove_file(key.file_name()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true).map_err(FsError::io("delete")),
+    }
+}
+
+/// One object on its way in. Dropping it revokes what has not been published.
+struct Put {
+    steps: Arc<Steps>,
+}
+
+/// What the blocking threads know of a put.
+struct Steps {
+    inner: Arc<Inner>,
+    key: Key,
+    mode: PutMode,
+    revoked: AtomicBool,
+}
+
+enum CopyError {
+    Source(FsError),
+    Target(FsError),
+}
+
+impl From<FsError> for CopyError {
+    fn from(error: FsError) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        self.steps.revoked.store(true, Ordering::Release);
+    }
+}
+
+impl Put {
+    fn new(inner: &Arc<Inner>, key: &Key, mode: PutMode) -> Self {
+        Self {
+            steps: Arc::new(Steps {
+                inner: Arc::clone(inner),
+                key: key.clone(),
+                mode,
+                revoked: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Steps) -> Result<T, FsError> + Send + 'static,
+    ) -> Result<T, FsError> {
+        let steps = Arc::clone(&self.steps);
+        blocking(move || step(&steps)).await
+    }
+}
+
+impl Steps {
+    fn all_at_once(&self, content: &[u8]) -> Result<ObjectMeta, FsError> {
+        let staged = self.begin(content)?;
+        self.end(staged)
+    }
+
+    /// Stages the first bytes, unless it is clear already that this cannot end
+    /// well.
+    fn begin(&self, first: &[u8]) -> Result<StagedFile, FsError> {
+        self.check_wanted()?;
+        if let Some(dir) = self.inner.parent_for_writing(&self.key)? {
+            self.check_target(&dir)?;
+        }
+        let mut staged = self.inner.stage()?;
+        staged.write(first)?;
+        Ok(staged)
+    }
+
+    /// Flushes and publishes.
+    fn end(&self, mut staged: StagedFile) -> Result<ObjectMeta, FsError> {
+        staged.finish(self.inner.flusher.flushes_files())?;
+        // Not before the bytes are safe: a put that fails leaves no directories.
+        let dir = self.parent()?;
+        let meta = match self.publish(&mut staged, &dir) {
+            Err(FsError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                // Somebody removed the directory meanwhile. Once is an accident.
+                self.inner.flusher.forget(&self.key);
+                self.publish(&mut staged, &self.parent()?)?
+            }
+            published => published?,
+        };
+        Ok(tree::describe(&self.key, &meta))
+    }
+
+    fn parent(&self) -> Result<Dir, FsError> {
+        let path = parent_of(self.key.as_str());
+        self.inner.tree.make_directory(path)
+    }
+
+    /// The moment at which the object appears.
+    fn publish(&self, staged: &mut StagedFile, dir: &Dir) -> Result<Metadata, FsError> {
+        let name = self.key.file_name();
+        // Between the look at the version and the renaming nothing may be renamed.
+        let (_alone, _shared) = match self.mode {
+            PutMode::ReplaceIfUnchanged(_) => (Some(self.inner.publishing_alone()), None),
+            _ => (None, Some(self.inner.publishing())),
+        };
+        self.check_wanted()?;
+        let replace = self.mode != PutMode::CreateIfAbsent;
+        if replace {
+            self.check_target(dir)?;
+        }
+        match staged.publish(dir, name, replace) {
+            Err(error) if !replace && error.kind() == ErrorKind::AlreadyExists => {
+                tree::look_for_object(dir, name)?;
+                Err(FsError::Exists)
+            }
+            published => published.map_err(FsError::io("publish")),
+        }
+    }
+
+    /// Whether what is at the key now allows the put.
+    fn check_target(&self, dir: &Dir) -> Result<(), FsError> {
+        let found = tree::look_for_object(dir, self.key.file_name())?;
+        let found = found.as_ref().map(platform::version);
+        match &self.mode {
+            PutMode::CreateIfAbsent if found.is_some() => Err(FsError::Exists),
+            PutMode::ReplaceIfUnchanged(seen) if found.as_ref() != Some(seen) => {
+                Err(FsError::Changed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if nobody waits for the outcome. Nobody sees that error.
+    fn check_wanted(&self) -> Result<(), FsError> {
+        if self.revoked.load(Ordering::Acquire) {
+            return Err(FsError::Io {
+                action: "store",
+                source: ErrorKind::Interrupted.into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn copy_of(&self, source: &Key) -> Result<ObjectMeta, CopyError> {
+        let wrong = CopyError::Source;
+        let dir = self.inner.existing_parent(source).map_err(wrong)?;
+        let dir = dir.ok_or(CopyError::Source(FsError::NotFound))?;
+        let (mut file, meta) = tree::open_object(&dir, source.file_name()).map_err(wrong)?;
+        let mut staged = self.begin(&[])?;
+        let mut left = meta.len();
+        while left > 0 {
+            self.check_wanted()?;
+            // The system copies within the file system, if it can.
+            let copied = io::copy(&mut (&mut file).take(left.min(COPY)), staged.file_mut())
+                .map_err(FsError::io("write"))?;
+            if copied == 0 {
+                let action = "read all of";
+                let source = ErrorKind::UnexpectedEof.into();
+                return Err(wrong(FsError::Io { action, source }));
+            }
+            left -= copied;
+        }
+        Ok(self.end(staged)?)
+    }
+}
+
+/// A body, in pieces of the length that suits the writer.
+struct Pieces {
+    /// `None` once it has ended.
+    rest: Option<ByteStream>,
+    whole: Option<Bytes>,
+}
+
+impl Pieces {
+    fn new(body: Body) -> Self {
+        match body {
+            Body::Bytes(bytes) => Self {
+                rest: None,
+                whole: Some(bytes),
+            },
+            Body::Stream(stream) => Self {
+                rest: Some(stream),
+                whole: None,
+            },
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// At least `enough` bytes, or all that are left.
+    async fn next(&mut self, enough: usize) -> Result<Bytes, StreamError> {
+        if let Some(whole) = self.whole.take() {
+            return Ok(whole);
+        }
+        let mut taken = Bytes::new();
+        let mut joined = BytesMut::new();
+        while taken.len() + joined.len() < enough
+            && let Some(stream) = &mut self.rest
+        {
+            match stream.next().await.transpose()? {
+                None => self.rest = None,
+                // Most small bodies come in one piece, which need not be copied.
+                Some(piece) if taken.is_empty() && joined.is_empty() => taken = piece,
+                Some(piece) => {
+                    joined.extend_from_slice(&std::mem::take(&mut taken));
+                    joined.extend_from_slice(&piece);
+                }
+            }
+        }
+        Ok(if joined.is_empty() {
+            taken
+        } else {
+            joined.freeze()
+        })
+    }
+}
