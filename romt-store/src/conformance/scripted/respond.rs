@@ -88,8 +88,16 @@ fn draft(request: &Request, file: &File, validators: Validators, fault: Option<&
         }
     }
     draft.headers.extend(validator);
+    if let Some(fault) = fault {
+        spoil(&mut draft, fault);
+    }
+    draft
+}
+
+/// What a fault does to an answer before it is written down.
+fn spoil(draft: &mut Draft, fault: &Fault) {
     match fault {
-        Some(Fault::WrongBytes) => {
+        Fault::WrongBytes => {
             let mut bytes = draft.body.to_vec();
             let middle = bytes.len() / 2;
             if let Some(byte) = bytes.get_mut(middle) {
@@ -97,23 +105,23 @@ fn draft(request: &Request, file: &File, validators: Validators, fault: Option<&
             }
             draft.body = bytes.into();
         }
-        Some(Fault::Body(bytes)) => draft.body = bytes.clone(),
-        Some(Fault::ExtraBytes(more)) => {
+        Fault::Body(bytes) => draft.body = bytes.clone(),
+        Fault::ExtraBytes(more) => {
             let mut bytes = draft.body.to_vec();
             bytes.resize(bytes.len() + more, b'x');
             draft.body = bytes.into();
         }
-        Some(Fault::GzipLie) => draft.headers.push(("Content-Encoding", "gzip".to_owned())),
-        Some(Fault::Gzip) if draft.status == 200 => {
+        Fault::GzipLie => draft.headers.push(("Content-Encoding", "gzip".to_owned())),
+        Fault::Gzip if draft.status == 200 => {
             draft.headers.push(("Content-Encoding", "gzip".to_owned()));
             draft.body = gzip(&draft.body);
         }
-        Some(Fault::WrongContentRange) if draft.status == 206 => {
+        Fault::WrongContentRange if draft.status == 206 => {
             draft.headers.retain(|(name, _)| *name != "Content-Range");
             let range = ("Content-Range", "bytes 1-2/3".to_owned());
             draft.headers.push(range);
         }
-        Some(Fault::UnaskedPartial) if draft.status == 200 => {
+        Fault::UnaskedPartial if draft.status == 200 => {
             draft.status = 206;
             let length = draft.body.len();
             let range = format!("bytes 0-{}/{length}", length.saturating_sub(1));
@@ -121,7 +129,6 @@ fn draft(request: &Request, file: &File, validators: Validators, fault: Option<&
         }
         _ => {}
     }
-    draft
 }
 
 /// Whether the request's condition says that it already has this.
