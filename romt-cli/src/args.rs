@@ -41,7 +41,13 @@ pub(crate) struct OutputArgs {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// How messages are written
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
     pub(crate) log_format: LogFormat,
 }
 
@@ -90,7 +96,12 @@ pub(crate) struct UpArgs {
     #[arg(long = "crate", value_name = "NAME[@REQ]", conflicts_with = "offline")]
     pub(crate) crates: Vec<CrateRequest>,
     /// Where the mirror is
-    #[arg(long, value_name = "DIR", default_value = "mirror", env = "ROMT_MIRROR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "mirror",
+        env = "ROMT_MIRROR"
+    )]
     pub(crate) mirror: PathBuf,
     /// Serve what is there and open no connection
     #[arg(long, conflicts_with = "no_serve")]
@@ -130,8 +141,8 @@ pub(crate) struct UpstreamArgs {
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) retries: u32,
-    /// The proxy to go through; otherwise http_proxy, https_proxy, all_proxy and
-    /// no_proxy of the environment count
+    /// The proxy to go through; otherwise `HTTP_PROXY`, `HTTPS_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY` of the environment count
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<url::Url>,
     /// Trust the certificate authorities in this PEM file too; `SSL_CERT_FILE` and

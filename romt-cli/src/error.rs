@@ -33,8 +33,8 @@ impl CliError {
         Self::new(ErrorClass::Usage, message)
     }
 
-    pub(crate) fn from_io(action: &str, what: impl fmt::Display, error: io::Error) -> Self {
-        Self::new(ErrorClass::Storage, format!("could not {action} {what}")).caused_by(&error)
+    pub(crate) fn from_io(action: &str, what: impl fmt::Display, error: &io::Error) -> Self {
+        Self::new(ErrorClass::Storage, format!("could not {action} {what}")).caused_by(error)
     }
 
     /// An error with its own message and the chain of its causes.
@@ -99,7 +99,8 @@ impl From<SyncError> for CliError {
             (_, ErrorClass::Storage) => "free or repair the disk, then run this again",
             _ => return this.with_note("the mirror shows what it showed before"),
         };
-        this.with_note("the mirror shows what it showed before").with_help(help)
+        this.with_note("the mirror shows what it showed before")
+            .with_help(help)
     }
 }
 

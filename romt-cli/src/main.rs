@@ -20,10 +20,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Printer::new(&cli.output);
     report::install_log(&cli.output);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            return printer.fail(&error::CliError::from_io("start", "the runtime", error));
+            return printer.fail(&error::CliError::from_io("start", "the runtime", &error));
         }
     };
     let result = runtime.block_on(async {

@@ -33,8 +33,11 @@ impl MirrorDir {
     /// The mirror in `path`, which must be there.
     pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
         if !is_mirror(path) {
-            return Err(CliError::usage(format!("there is no mirror in {}", shown(path)))
-                .with_help("is the disk mounted? --mirror names the directory; `romt up` makes one"));
+            return Err(
+                CliError::usage(format!("there is no mirror in {}", shown(path))).with_help(
+                    "is the disk mounted? --mirror names the directory; `romt up` makes one",
+                ),
+            );
         }
         let store = FsStore::open(path)
             .map_err(|error| CliError::from_error(ErrorClass::Storage, &error))?;

@@ -48,19 +48,22 @@ pub(crate) fn missed(selection: &Selection) -> impl Iterator<Item = &LeftOut> {
 /// The `Cargo.lock` in this directory or the nearest one above.
 fn nearest_lockfile() -> Result<PathBuf, CliError> {
     let here = std::env::current_dir()
-        .map_err(|error| CliError::from_io("find", "the current directory", error))?;
+        .map_err(|error| CliError::from_io("find", "the current directory", &error))?;
     here.ancestors()
         .map(|directory| directory.join("Cargo.lock"))
         .find(|path| path.is_file())
         .ok_or_else(|| {
-            CliError::usage(format!("there is no Cargo.lock in {} or above", shown(&here)))
-                .with_help("name one with --lockfile PATH, or crates with --crate NAME")
+            CliError::usage(format!(
+                "there is no Cargo.lock in {} or above",
+                shown(&here)
+            ))
+            .with_help("name one with --lockfile PATH, or crates with --crate NAME")
         })
 }
 
 fn read_lockfile(path: &Path, index_url: &str) -> Result<Lockfile, CliError> {
     let failed = |error| {
-        let mut error = CliError::from_io("read", format_args!("`{}`", shown(path)), error);
+        let mut error = CliError::from_io("read", format_args!("`{}`", shown(path)), &error);
         error.class = ErrorClass::Usage;
         error
     };

@@ -1,0 +1,6 @@
+//! The commands: arguments in, library called, outcome out.
+
+pub(crate) mod client_config;
+mod listen;
+pub(crate) mod serve;
+pub(crate) mod up;

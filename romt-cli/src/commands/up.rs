@@ -1,0 +1,156 @@
+//! `romt up`: the main job.
+
+use std::{process::ExitCode, sync::Arc};
+
+use romt_core::{EventSink, SyncOptions, SyncOutcome};
+use tokio::task::JoinHandle;
+
+use super::{listen::Listening, serve};
+use crate::{
+    args::{ServeArgs, UpArgs},
+    error::{CliError, shown},
+    mirror_dir::MirrorDir,
+    report::{Printer, Reporter},
+    selection::{self, Chosen},
+    signals::Signals,
+    upstream,
+};
+
+pub(crate) async fn run(args: UpArgs, printer: &Printer) -> Result<ExitCode, CliError> {
+    if args.offline {
+        let args = ServeArgs {
+            mirror: Some(args.mirror),
+            listen: args.listen,
+        };
+        return serve::run(args, printer).await;
+    }
+    let signals = Signals::listen();
+    let chosen = selection::choose(&args)?;
+    let directory = MirrorDir::create(&args.mirror)?;
+    let mut server = Server::prepare(&args, &directory, printer).await?;
+    // What was published before is served at once, and while it is refreshed.
+    if directory.is_published().await? {
+        server.start(&directory, &signals, printer).await?;
+    }
+    let reporter = Arc::new(Reporter::new(printer));
+    let synced = sync(&args, &chosen, &directory, &signals, &reporter, printer).await;
+    reporter.finish();
+    let code = match synced {
+        Ok(outcome) if outcome.cancelled => {
+            server.finish().await?;
+            printer.say("interrupted; what was published before is untouched");
+            return Ok(signals.exit_code());
+        }
+        Ok(outcome) => {
+            printer.outcome(&outcome);
+            outcome
+                .class()
+                .map_or(ExitCode::SUCCESS, |class| ExitCode::from(class.exit_code()))
+        }
+        // With nothing to serve there is nothing to stay for.
+        Err(error) if !server.is_running() => return Err(error),
+        Err(error) => printer.fail(&error),
+    };
+    if directory.is_published().await? {
+        server.start(&directory, &signals, printer).await?;
+    }
+    server.finish().await?;
+    Ok(code)
+}
+
+async fn sync(
+    args: &UpArgs,
+    chosen: &Chosen,
+    directory: &MirrorDir,
+    signals: &Signals,
+    reporter: &Arc<Reporter>,
+    printer: &Printer,
+) -> Result<SyncOutcome, CliError> {
+    for lockfile in &chosen.lockfiles {
+        printer.say(format_args!(
+            "mirroring what {} needs into {}",
+            shown(lockfile),
+            shown(&directory.path)
+        ));
+    }
+    for left_out in selection::missed(&chosen.selection) {
+        printer.warn(format_args!(
+            "left out: {} comes from {}",
+            left_out.package, left_out.origin
+        ));
+    }
+    let events: Arc<dyn EventSink> = reporter.clone();
+    let upstream = upstream::connect(&args.upstream, &directory.store, &events)?;
+    let options = SyncOptions::default()
+        .with_jobs(args.upstream.num_jobs)
+        .with_retry(upstream::retry(&args.upstream))
+        // A closure's size is anybody's guess, so it is told before it is fetched.
+        .with_measure(!args.crates.is_empty())
+        .with_holder("romt up")
+        .with_cancel(signals.stop.clone());
+    let mirror = directory.mirror();
+    let outcome = mirror
+        .sync(&upstream, &chosen.selection, &options, events)
+        .await?;
+    Ok(outcome)
+}
+
+/// The server of `up`: none, one that is to come, or one that runs.
+enum Server {
+    None,
+    Waiting(Listening),
+    Running(JoinHandle<Result<(), CliError>>),
+}
+
+impl Server {
+    async fn prepare(
+        args: &UpArgs,
+        directory: &MirrorDir,
+        printer: &Printer,
+    ) -> Result<Self, CliError> {
+        if args.no_serve {
+            return Ok(Self::None);
+        }
+        let listening = Listening::bind(&args.listen).await?;
+        if !directory.is_published().await? {
+            printer.say(format_args!(
+                "{} answers once the mirror is complete",
+                listening.url()
+            ));
+        }
+        Ok(Self::Waiting(listening))
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self, Self::Running(_))
+    }
+
+    async fn start(
+        &mut self,
+        directory: &MirrorDir,
+        signals: &Signals,
+        printer: &Printer,
+    ) -> Result<(), CliError> {
+        match std::mem::replace(self, Self::None) {
+            Self::Waiting(listening) => {
+                let mirror = directory.served().await?;
+                listening.announce(printer);
+                let stop = signals.stop.clone();
+                *self = Self::Running(tokio::spawn(listening.serve(mirror, stop)));
+            }
+            other => *self = other,
+        }
+        Ok(())
+    }
+
+    /// Waits until the server is told to stop and has finished.
+    async fn finish(self) -> Result<(), CliError> {
+        match self {
+            Self::Running(server) => match server.await {
+                Ok(result) => result,
+                Err(error) => Err(CliError::from_error(romt_core::ErrorClass::Bug, &error)),
+            },
+            Self::None | Self::Waiting(_) => Ok(()),
+        }
+    }
+}

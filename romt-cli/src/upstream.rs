@@ -1,0 +1,134 @@
+//! The upstream that the arguments name.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use romt_core::{ErrorClass, Escaped, EventSink, Source, Store, Upstream, sync::RetryPolicy};
+use romt_index::SparseIndex;
+use romt_store::{
+    CargoHomeSource, HttpClient, HttpOptions, HttpSource, PathSource, ProxyChoice, SeededSource,
+};
+use url::{Host, Url};
+
+use crate::{
+    args::UpstreamArgs,
+    error::{CliError, shown},
+};
+
+/// What `--index-url` names.
+enum Place {
+    Web(Url),
+    Directory(PathBuf),
+    CargoHome(PathBuf),
+}
+
+/// The upstream, with what it says kept in `store`.
+pub(crate) fn connect(
+    args: &UpstreamArgs,
+    store: &Arc<dyn Store>,
+    events: &Arc<dyn EventSink>,
+) -> Result<Upstream, CliError> {
+    let source: Arc<dyn Source> = match place(&args.index_url)? {
+        Place::Web(url) => {
+            require_tls(&url, args.allow_http)?;
+            Arc::new(web(args, url)?)
+        }
+        Place::Directory(path) => Arc::new(PathSource::new(path)),
+        Place::CargoHome(path) => Arc::new(cargo_home(path)?),
+    };
+    let index = SparseIndex::new(source.clone())
+        .with_retry(retry(args))
+        .with_events(events.clone())
+        .with_cache(store.clone());
+    let crates = match &args.cargo_home {
+        Some(home) => Arc::new(SeededSource::new(
+            Arc::new(cargo_home(home.clone())?),
+            source,
+        )),
+        None => source,
+    };
+    Ok(Upstream::new(Arc::new(index), crates).with_download(args.crates_url.clone()))
+}
+
+/// How failures for now are tried again.
+pub(crate) fn retry(args: &UpstreamArgs) -> RetryPolicy {
+    RetryPolicy::default().with_attempts(args.retries + 1)
+}
+
+fn place(text: &str) -> Result<Place, CliError> {
+    let address = text.strip_prefix("sparse+").unwrap_or(text);
+    let invalid = |reason: &str| {
+        CliError::usage(format!("--index-url `{}`: {reason}", Escaped::new(text)))
+            .with_help("write an address such as https://HOST/PATH/, a directory, or a cargo home")
+    };
+    if !address.contains("://") {
+        let path = PathBuf::from(address);
+        if !path.is_dir() {
+            return Err(invalid("there is no such directory"));
+        }
+        let is_home = path.join("registry/index").is_dir();
+        return Ok(if is_home {
+            Place::CargoHome(path)
+        } else {
+            Place::Directory(path)
+        });
+    }
+    let url = Url::parse(address).map_err(|error| invalid(&error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" if url.query().is_none() && url.fragment().is_none() => {
+            Ok(Place::Web(url))
+        }
+        "http" | "https" => Err(invalid("it has a query or a fragment")),
+        "file" => url
+            .to_file_path()
+            .map(Place::Directory)
+            .map_err(|()| invalid("it names no directory of this machine")),
+        _ => Err(invalid("only http, https and file are known")),
+    }
+}
+
+/// An upstream without encryption could be anybody.
+fn require_tls(url: &Url, allow_http: bool) -> Result<(), CliError> {
+    let is_here = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if url.scheme() == "https" || is_here || allow_http {
+        return Ok(());
+    }
+    Err(CliError::usage(format!(
+        "{} is not encrypted, so anybody on the way could change the index",
+        Escaped::new(url.as_str())
+    ))
+    .with_help("use https, or say --allow-http"))
+}
+
+fn web(args: &UpstreamArgs, url: Url) -> Result<HttpSource, CliError> {
+    let timeout = Duration::from_secs(args.timeout);
+    let mut options = HttpOptions::default()
+        .with_connect_timeout(timeout.min(Duration::from_secs(10)))
+        .with_first_byte_timeout(timeout)
+        .with_idle_timeout(timeout)
+        .with_proxy(args.proxy.clone().map(ProxyChoice::Through));
+    if let Some(file) = &args.ca_file {
+        options = options.with_extra_ca_file(file);
+    }
+    HttpClient::new(options)
+        .and_then(|client| HttpSource::new(client, url))
+        .map_err(|error| CliError::from_error(ErrorClass::Usage, &error))
+}
+
+fn cargo_home(path: impl AsRef<Path>) -> Result<CargoHomeSource, CliError> {
+    let path = path.as_ref();
+    CargoHomeSource::open(path).map_err(|error| {
+        CliError::from_error(ErrorClass::Usage, &error).with_help(format!(
+            "is {} a cargo home, such as ~/.cargo?",
+            shown(path)
+        ))
+    })
+}
