@@ -7,7 +7,7 @@ use std::{
 
 use romt_core::{ErrorClass, Mirror, MirrorLayout, Store};
 use romt_index::SnapshotIndex;
-use romt_server::ServedMirror;
+use romt_server::{ServedMirror, is_mirror};
 use romt_store::FsStore;
 
 use crate::error::{CliError, shown};
@@ -86,11 +86,4 @@ impl MirrorDir {
         let position = position.map_err(|error| CliError::from_error(error.class(), &error))?;
         Ok(position.is_some())
     }
-}
-
-/// Whether `path` has what only a mirror has.
-fn is_mirror(path: &Path) -> bool {
-    [".romt", "crates/config.toml"]
-        .iter()
-        .any(|mark| path.join(mark).exists())
 }

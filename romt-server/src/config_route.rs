@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 
 use crate::{
     answer::{NO_CACHE, NOSNIFF, respond},
+    client_config,
     host::HostGate,
 };
 
@@ -29,16 +30,10 @@ pub(crate) fn health(request: &Parts) -> Response {
 /// Tells people what this is and how to use it.
 pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response {
     let base = gate.base(host);
+    let lines = client_config(&base);
     let body = format!(
-        "This is a mirror of Rust crates, served by romt.\n\
-         \n\
-         To use it, put this into .cargo/config.toml:\n\
-         \n\
-         [registries.romt]\n\
-         index = \"sparse+{base}/index/\"\n\
-         \n\
-         [source.crates-io]\n\
-         replace-with = \"romt\"\n"
+        "This is a mirror of Rust crates, served by romt.\n\n\
+         To use it, put this into .cargo/config.toml:\n\n{lines}"
     );
     page(request, "text/plain; charset=utf-8", true, body)
 }

@@ -20,17 +20,16 @@
 //! the store can be had.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use romt_core::{IndexBackend, MirrorLayout, Store};
-//! # use romt_server::{HostPolicy, Limits, ServedMirror, ServerOptions};
-//! # async fn example(store: Arc<dyn Store>, index: Arc<dyn IndexBackend>) -> Result<(), Box<dyn std::error::Error>> {
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
-//! let options = ServerOptions::default()
-//!     .with_allowed_hosts(HostPolicy::for_address(&listener.local_addr()?));
-//! let mirror = ServedMirror::new(store, index, MirrorLayout::default());
-//! let router = romt_server::router(mirror, &options);
+//! # use std::path::Path;
+//! use romt_server::{Limits, Listening, ServedMirror, ServerOptions};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mirror = ServedMirror::open(Path::new("mirror")).await?;
 //! let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
-//! romt_server::serve(listener, router, Limits::default(), ctrl_c).await?;
+//! Listening::bind("127.0.0.1", 8000)
+//!     .await?
+//!     .serve(mirror, ServerOptions::default(), Limits::default(), ctrl_c)
+//!     .await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -38,6 +37,7 @@
 mod answer;
 mod cache;
 mod checksum;
+mod client;
 mod conditional;
 mod config_route;
 mod connection;
@@ -46,6 +46,7 @@ mod encoding;
 mod exchange;
 mod host;
 mod index_route;
+mod listening;
 mod mirror;
 mod options;
 mod range;
@@ -53,8 +54,10 @@ mod router;
 mod serve;
 mod target;
 
+pub use client::{CLIENT_REGISTRY, client_config, client_index};
 pub use host::{BaseUrl, BaseUrlError, HostPolicy};
-pub use mirror::ServedMirror;
+pub use listening::Listening;
+pub use mirror::{MirrorError, ServedMirror, is_mirror};
 pub use options::{Limits, ServerOptions};
 pub use router::router;
 pub use serve::{ServeError, ServeOutcome, serve};

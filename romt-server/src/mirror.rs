@@ -1,8 +1,13 @@
 //! What is served.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use romt_core::{IndexBackend, MirrorLayout, Store};
+use romt_core::{ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store};
+use romt_index::SnapshotIndex;
+use romt_store::{FsOpenError, FsStore};
 
 /// A mirror, by the ports that the server reads it through.
 #[derive(Clone, Debug)]
@@ -19,6 +24,35 @@ pub struct ServedMirror {
     pub layout: MirrorLayout,
 }
 
+/// Why a directory cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// It is no mirror, or the disk with the mirror is not mounted there.
+    #[error("there is no mirror in {}", path.display())]
+    NoMirror {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] FsOpenError),
+    /// Its layout cannot be read.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+impl MirrorError {
+    /// What kind of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoMirror { .. } | Self::Layout(LayoutError::File { .. }) => ErrorClass::Usage,
+            Self::Layout(LayoutError::Store(error)) => error.class(),
+            Self::Open(_) | Self::Layout(_) => ErrorClass::Storage,
+        }
+    }
+}
+
 impl ServedMirror {
     /// The mirror whose files are in `store` and whose index is `index`.
     pub fn new(store: Arc<dyn Store>, index: Arc<dyn IndexBackend>, layout: MirrorLayout) -> Self {
@@ -28,4 +62,24 @@ impl ServedMirror {
             layout,
         }
     }
+
+    /// The mirror in the directory `path`, which is only read.
+    pub async fn open(path: &Path) -> Result<Self, MirrorError> {
+        if !is_mirror(path) {
+            return Err(MirrorError::NoMirror {
+                path: path.to_owned(),
+            });
+        }
+        let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
+        let layout = MirrorLayout::load(&*store).await?;
+        let index = Arc::new(SnapshotIndex::new(store.clone()));
+        Ok(Self::new(store, index, layout))
+    }
+}
+
+/// Whether the directory `path` has what only a mirror has.
+pub fn is_mirror(path: &Path) -> bool {
+    [".romt", "crates/config.toml"]
+        .iter()
+        .any(|mark| path.join(mark).exists())
 }

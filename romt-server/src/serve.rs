@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::Router;
+use romt_core::{ErrorClass, Escaped};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinError, JoinSet},
@@ -46,6 +47,25 @@ pub enum ServeError {
     /// The listener is none.
     #[error("the listening socket is unusable")]
     Listener(#[source] io::Error),
+    /// There is no listening at the address asked for.
+    #[error("could not listen on {place}")]
+    Bind {
+        /// The address.
+        place: Escaped,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ServeError {
+    /// What kind of failure this is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Listener(_) => ErrorClass::Storage,
+            Self::Bind { .. } => ErrorClass::Usage,
+        }
+    }
 }
 
 /// Serves `router` on `listener` until `shutdown` is done.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use romt_core::ErrorClass;
+use romt_server::{CLIENT_REGISTRY, client_config, client_index};
 use toml_edit::{DocumentMut, Item, Table, Value, value};
 
 use crate::{
@@ -16,13 +17,10 @@ use crate::{
     report::Printer,
 };
 
-/// The name under which cargo knows the mirror.
-const NAME: &str = "romt";
-
 pub(crate) fn run(args: &ClientConfigArgs, printer: &Printer) -> Result<ExitCode, CliError> {
     let url = args.url.as_str();
     let Some(directory) = &args.write else {
-        printer.data(&lines(url));
+        printer.data(&client_config(url));
         return Ok(ExitCode::SUCCESS);
     };
     let path = config_path(directory)?;
@@ -40,21 +38,6 @@ pub(crate) fn run(args: &ClientConfigArgs, printer: &Printer) -> Result<ExitCode
         printer.say(format_args!("{} points at {url} now", shown(&path)));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The lines that point cargo at the mirror at `url`.
-///
-/// The mirror stands in `[registries]`, where cargo's commands and its
-/// credentials can name it, and crates.io is replaced by that.
-pub(super) fn lines(url: &str) -> String {
-    format!(
-        "[source.crates-io]\nreplace-with = \"{NAME}\"\n\n[registries.{NAME}]\nindex = \"{}\"\n",
-        index(url)
-    )
-}
-
-fn index(url: &str) -> String {
-    format!("sparse+{}/index/", url.trim_end_matches('/'))
 }
 
 /// The configuration file of the project in `directory`.
@@ -83,11 +66,16 @@ fn edited(before: &str, url: &str, force: bool) -> Result<String, CliError> {
     set(
         &mut document,
         ["source", "crates-io", "replace-with"],
-        NAME,
+        CLIENT_REGISTRY,
         force,
     )?;
-    let index = index(url);
-    set(&mut document, ["registries", NAME, "index"], &index, true)?;
+    let index = client_index(url);
+    set(
+        &mut document,
+        ["registries", CLIENT_REGISTRY, "index"],
+        &index,
+        true,
+    )?;
     Ok(document.to_string())
 }
 
@@ -174,9 +162,9 @@ mod tests {
 
     #[test]
     fn an_empty_file_gets_the_lines_that_are_printed() {
-        assert_eq!(edited("", URL, false).unwrap(), lines(URL));
-        let again = edited(&lines(URL), URL, false).unwrap();
-        assert_eq!(again, lines(URL), "writing twice changes nothing");
+        assert_eq!(edited("", URL, false).unwrap(), client_config(URL));
+        let again = edited(&client_config(URL), URL, false).unwrap();
+        assert_eq!(again, client_config(URL), "writing twice changes nothing");
     }
 
     #[test]
@@ -202,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_new_address_replaces_the_old_one_and_keeps_its_comment() {
-        let before = lines(URL).replace("/index/\"", "/index/\" # the mirror");
+        let before = client_config(URL).replace("/index/\"", "/index/\" # the mirror");
         let after = edited(&before, "http://mirror:80/", false).unwrap();
         assert!(
             after.contains("\"sparse+http://mirror:80/index/\" # the mirror"),

@@ -1,0 +1,30 @@
+//! What a client is told.
+
+/// The name under which the lines below make the mirror known to cargo.
+pub const CLIENT_REGISTRY: &str = "romt";
+
+/// The value of cargo's `registries.*.index` for the mirror served at `base_url`,
+/// with or without a trailing slash.
+///
+/// ```
+/// assert_eq!(
+///     romt_server::client_index("http://127.0.0.1:8000"),
+///     "sparse+http://127.0.0.1:8000/index/"
+/// );
+/// ```
+pub fn client_index(base_url: &str) -> String {
+    format!("sparse+{}/index/", base_url.trim_end_matches('/'))
+}
+
+/// The lines of a cargo configuration that replace crates.io by the mirror served
+/// at `base_url`.
+///
+/// The mirror stands in `[registries]`, where cargo's commands and its
+/// credentials can name it, and crates.io is replaced by that.
+pub fn client_config(base_url: &str) -> String {
+    format!(
+        "[source.crates-io]\nreplace-with = \"{CLIENT_REGISTRY}\"\n\n\
+         [registries.{CLIENT_REGISTRY}]\nindex = \"{}\"\n",
+        client_index(base_url)
+    )
+}
