@@ -3,26 +3,26 @@
 //! A file is flushed before it gets its final name, by whoever wrote it. Its name
 //! is durable only once the directory is flushed, and so are those of new
 //! directories above it. Many puts need the same directories at the same time, so
-//! they share: while a directory is being flushed, those who come wait for the
-//! next flush of it, and that one is for all of them. Different directories are
-//! flushed side by side, for a flush mostly waits, and the file system commits
-//! them together.
+//! they share: while a directory is being flushed, those who come wait, and the
+//! next flush of it is for all of them. Different directories are flushed side by
+//! side, for a flush mostly waits, and the file system commits them together.
+//!
+//! All of this happens on the blocking thread that wrote the file: a trip to
+//! another costs more than sharing saves.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, HashSet},
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use futures::future::try_join_all;
 use romt_core::Key;
-use tokio::{sync::oneshot, task};
 
 use super::{
-    ShutDown, SyncPolicy, blocking,
+    SyncPolicy,
     error::FsError,
     platform,
     tree::{Tree, parent_of},
@@ -36,16 +36,12 @@ const REMEMBERED: usize = 32 * 1024;
 pub(super) struct Flusher {
     tree: Arc<Tree>,
     policy: SyncPolicy,
-    /// The directories that are being flushed, each with those who wait for the
-    /// next time.
-    flushing: Mutex<HashMap<String, Vec<Waiter>>>,
+    /// The directories that somebody flushes or wants flushed.
+    flushing: Mutex<HashMap<String, Arc<Shared>>>,
     /// Directories whose own names are durable.
     durable: Mutex<HashSet<String>>,
     warned: AtomicBool,
 }
-
-/// Told how the flush went, by an error that all who shared it get.
-type Waiter = oneshot::Sender<Result<(), Arc<io::Error>>>;
 
 impl Flusher {
     pub(super) fn new(tree: Arc<Tree>, policy: SyncPolicy) -> Self {
@@ -63,36 +59,36 @@ impl Flusher {
         self.policy != SyncPolicy::Never
     }
 
-    /// Waits until the name `key` is durable, or that it is gone.
-    pub(super) async fn flush(self: &Arc<Self>, key: &Key) -> Result<(), FsError> {
-        let directories = self.needed_for(key);
-        let flushed = match self.policy {
-            SyncPolicy::Never => return Ok(()),
-            SyncPolicy::Always => {
-                let this = Arc::clone(self);
-                blocking(move || directories.iter().try_for_each(|path| this.sync(path))).await
-            }
-            SyncPolicy::Batch => {
-                let shared = directories.into_iter().map(|path| self.share_flush(path));
-                try_join_all(shared).await.map(drop)
-            }
-        };
-        flushed.map_err(FsError::io("flush the directory of"))?;
+    /// Makes it durable that there is something called `key`, or that there is
+    /// not. Blocks.
+    pub(super) fn flush(&self, key: &Key) -> Result<(), FsError> {
+        if self.policy == SyncPolicy::Never {
+            return Ok(());
+        }
+        let failed = FsError::io("flush the directory of");
+        for path in self.needed_for(key) {
+            let flushed = match self.policy {
+                SyncPolicy::Batch => self.sync_together(path),
+                SyncPolicy::Always | SyncPolicy::Never => self.sync(path),
+            };
+            flushed.map_err(&failed)?;
+        }
         self.remember(key);
         Ok(())
     }
 
     /// The directory of `key`, and those in which the name of a directory above
     /// it may not be durable yet, be it that another put has just created it.
-    fn needed_for(&self, key: &Key) -> BTreeSet<String> {
+    fn needed_for<'a>(&self, key: &'a Key) -> Vec<&'a str> {
         let mut at = parent_of(key.as_str());
-        let mut needed = BTreeSet::from([at.to_owned()]);
+        let mut needed = vec![at];
         let durable = lock(&self.durable);
         while !at.is_empty() {
+            let above = parent_of(at);
             if !durable.contains(at) {
-                needed.insert(parent_of(at).to_owned());
+                needed.push(above);
             }
-            at = parent_of(at);
+            at = above;
         }
         needed
     }
@@ -119,32 +115,19 @@ impl Flusher {
         }
     }
 
-    /// Waits for a flush of this directory that begins after now.
-    async fn share_flush(self: &Arc<Self>, path: String) -> io::Result<()> {
-        let (done, waiting) = oneshot::channel();
-        let idle = match lock(&self.flushing).entry(path.clone()) {
-            Entry::Occupied(mut next) => {
-                next.get_mut().push(done);
-                None
-            }
-            Entry::Vacant(next) => {
-                next.insert(Vec::new());
-                Some(vec![done])
-            }
+    /// Flushes one directory, together with others who want the same.
+    fn sync_together(&self, path: &str) -> io::Result<()> {
+        let shared = {
+            let mut flushing = lock(&self.flushing);
+            Arc::clone(flushing.entry(path.to_owned()).or_default())
         };
-        if let Some(waiting) = idle {
-            let flush = Flush {
-                flusher: Arc::clone(self),
-                path,
-                waiting,
-            };
-            // Not awaited: whoever happens to be first may be dropped.
-            task::spawn_blocking(move || flush.run());
+        let flushed = shared.join(|| self.sync(path));
+        let mut flushing = lock(&self.flushing);
+        // The map has one, and we have the other.
+        if Arc::strong_count(&shared) == 2 {
+            flushing.remove(path);
         }
-        match waiting.await {
-            Ok(flushed) => flushed.map_err(|error| copy_of(&error)),
-            Err(_) => Err(ShutDown.into()),
-        }
+        flushed
     }
 
     /// Flushes one directory, now.
@@ -163,36 +146,46 @@ impl Flusher {
     }
 }
 
-/// A directory being flushed, again and again while somebody waits.
-struct Flush {
-    flusher: Arc<Flusher>,
-    path: String,
-    waiting: Vec<Waiter>,
+/// The flushes of one directory, numbered.
+#[derive(Default)]
+struct Shared {
+    flushes: Mutex<Flushes>,
+    ended: Condvar,
 }
 
-impl Flush {
-    fn run(mut self) {
-        while !self.waiting.is_empty() {
-            let flushed = self.flusher.sync(&self.path).map_err(Arc::new);
-            for waiter in self.waiting.drain(..) {
-                // Whoever no longer waits does not need to know.
-                let _ = waiter.send(flushed.clone());
+#[derive(Default)]
+struct Flushes {
+    begun: u64,
+    ended: u64,
+    /// The last one that failed. A later one may succeed although what the failed
+    /// one was to write is lost.
+    failed: Option<(u64, io::Error)>,
+}
+
+impl Shared {
+    /// Waits for a flush that begins after now, and does it if nobody else does.
+    fn join(&self, flush: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let mut flushes = lock(&self.flushes);
+        let wanted = flushes.begun + 1;
+        while flushes.ended < wanted {
+            if flushes.begun > flushes.ended {
+                let woken = self.ended.wait(flushes);
+                flushes = woken.unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
-            let mut flushing = lock(&self.flusher.flushing);
-            match flushing.get_mut(&self.path) {
-                Some(next) if !next.is_empty() => std::mem::swap(next, &mut self.waiting),
-                _ => drop(flushing.remove(&self.path)),
+            flushes.begun += 1;
+            drop(flushes);
+            let result = flush();
+            flushes = lock(&self.flushes);
+            flushes.ended = flushes.begun;
+            if let Err(error) = result {
+                flushes.failed = Some((flushes.ended, error));
             }
+            self.ended.notify_all();
         }
-    }
-}
-
-impl Drop for Flush {
-    fn drop(&mut self) {
-        // If this ends early, with its runtime, dropping the waiters tells them.
-        // Otherwise somebody may be flushing it anew already.
-        if !self.waiting.is_empty() {
-            lock(&self.flusher.flushing).remove(&self.path);
+        match &flushes.failed {
+            Some((number, error)) if *number >= wanted => Err(copy_of(error)),
+            _ => Ok(()),
         }
     }
 }
