@@ -18,6 +18,8 @@ pub mod conformance;
 pub mod http;
 
 mod cargo_home;
+#[cfg(feature = "conformance")]
+mod faulty;
 mod fs;
 mod local_file;
 mod memory;

@@ -185,6 +185,10 @@ impl IndexBackend for FakeIndex {
         }
         Ok(Loaded::Fresh { body, tag })
     }
+
+    async fn settle(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
 }
 
 /// A mirror to be served.

@@ -7,3 +7,5 @@
 pub mod scripted;
 pub mod source;
 pub mod store;
+
+pub use crate::faulty::{Fault, FaultyStore};

@@ -2,33 +2,31 @@
 //!
 //! A file is flushed before it gets its final name, by whoever wrote it. Its name
 //! is durable only once the directory is flushed, and so are those of new
-//! directories above it. Doing that per file would cost a journal commit for
-//! every file and for every level. So the writers that are waiting share a
-//! *round*: each directory that any of them needs is flushed once, and whoever
-//! comes meanwhile is in the next round.
+//! directories above it. Many puts need the same directories at the same time, so
+//! they share: while a directory is being flushed, those who come wait, and the
+//! next flush of it is for all of them. Different directories are flushed side by
+//! side, for a flush mostly waits, and the file system commits them together.
+//!
+//! All of this happens on the blocking thread that wrote the file: a trip to
+//! another costs more than sharing saves.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{HashMap, HashSet},
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use futures::future::join_all;
 use romt_core::Key;
-use tokio::{sync::oneshot, task};
 
 use super::{
-    SyncPolicy, blocking,
+    SyncPolicy,
     error::FsError,
     platform,
     tree::{Tree, parent_of},
 };
-
-/// How many directories are flushed at the same time. A flush mostly waits.
-const AT_ONCE: usize = 16;
 
 /// How many directories are remembered to be durable. Forgetting one costs one
 /// needless flush.
@@ -38,21 +36,11 @@ const REMEMBERED: usize = 32 * 1024;
 pub(super) struct Flusher {
     tree: Arc<Tree>,
     policy: SyncPolicy,
-    round: Mutex<Round>,
+    /// The directories that somebody flushes or wants flushed.
+    flushing: Mutex<HashMap<String, Arc<Shared>>>,
     /// Directories whose own names are durable.
     durable: Mutex<HashSet<String>>,
     warned: AtomicBool,
-}
-
-#[derive(Default)]
-struct Round {
-    waiting: Vec<Waiter>,
-    running: bool,
-}
-
-struct Waiter {
-    directories: BTreeSet<String>,
-    done: oneshot::Sender<Result<(), Arc<io::Error>>>,
 }
 
 impl Flusher {
@@ -60,7 +48,7 @@ impl Flusher {
         Self {
             tree,
             policy,
-            round: Mutex::default(),
+            flushing: Mutex::default(),
             durable: Mutex::default(),
             warned: AtomicBool::new(false),
         }
@@ -71,34 +59,36 @@ impl Flusher {
         self.policy != SyncPolicy::Never
     }
 
-    /// Waits until the name `key` is durable, or that it is gone.
-    pub(super) async fn flush(self: &Arc<Self>, key: &Key) -> Result<(), FsError> {
-        let directories = self.needed_for(key);
-        let flushed = match self.policy {
-            SyncPolicy::Never => return Ok(()),
-            SyncPolicy::Always => {
-                let this = Arc::clone(self);
-                let directories = directories.clone();
-                blocking(move || directories.iter().try_for_each(|path| this.sync(path))).await
-            }
-            SyncPolicy::Batch => self.join_round(directories).await,
-        };
-        flushed.map_err(FsError::io("flush the directory of"))?;
+    /// Makes it durable that there is something called `key`, or that there is
+    /// not. Blocks.
+    pub(super) fn flush(&self, key: &Key) -> Result<(), FsError> {
+        if self.policy == SyncPolicy::Never {
+            return Ok(());
+        }
+        let failed = FsError::io("flush the directory of");
+        for path in self.needed_for(key) {
+            let flushed = match self.policy {
+                SyncPolicy::Batch => self.sync_together(path),
+                SyncPolicy::Always | SyncPolicy::Never => self.sync(path),
+            };
+            flushed.map_err(&failed)?;
+        }
         self.remember(key);
         Ok(())
     }
 
     /// The directory of `key`, and those in which the name of a directory above
     /// it may not be durable yet, be it that another put has just created it.
-    fn needed_for(&self, key: &Key) -> BTreeSet<String> {
+    fn needed_for<'a>(&self, key: &'a Key) -> Vec<&'a str> {
         let mut at = parent_of(key.as_str());
-        let mut needed = BTreeSet::from([at.to_owned()]);
+        let mut needed = vec![at];
         let durable = lock(&self.durable);
         while !at.is_empty() {
+            let above = parent_of(at);
             if !durable.contains(at) {
-                needed.insert(parent_of(at).to_owned());
+                needed.push(above);
             }
-            at = parent_of(at);
+            at = above;
         }
         needed
     }
@@ -125,21 +115,19 @@ impl Flusher {
         }
     }
 
-    async fn join_round(self: &Arc<Self>, directories: BTreeSet<String>) -> io::Result<()> {
-        let (done, waiting) = oneshot::channel();
-        let idle = {
-            let mut round = lock(&self.round);
-            round.waiting.push(Waiter { directories, done });
-            !std::mem::replace(&mut round.running, true)
+    /// Flushes one directory, together with others who want the same.
+    fn sync_together(&self, path: &str) -> io::Result<()> {
+        let shared = {
+            let mut flushing = lock(&self.flushing);
+            Arc::clone(flushing.entry(path.to_owned()).or_default())
         };
-        if idle {
-            // A task of its own: the writer that happens to be first may be dropped.
-            task::spawn(run_rounds(Arc::clone(self)));
+        let flushed = shared.join(|| self.sync(path));
+        let mut flushing = lock(&self.flushing);
+        // The map has one, and we have the other.
+        if Arc::strong_count(&shared) == 2 {
+            flushing.remove(path);
         }
-        match waiting.await {
-            Ok(flushed) => flushed.map_err(|error| copy_of(&error)),
-            Err(_) => Err(io::Error::other("the runtime was shut down")),
-        }
+        flushed
     }
 
     /// Flushes one directory, now.
@@ -158,66 +146,47 @@ impl Flusher {
     }
 }
 
-/// Serves rounds until nobody waits.
-async fn run_rounds(flusher: Arc<Flusher>) {
-    let end = EndRounds(&flusher);
-    loop {
-        let waiting = {
-            let mut round = lock(&flusher.round);
-            if round.waiting.is_empty() {
-                round.running = false;
-                std::mem::forget(end);
-                return;
-            }
-            std::mem::take(&mut round.waiting)
-        };
-        let needed = waiting.iter().flat_map(|waiter| &waiter.directories);
-        let needed: BTreeSet<String> = needed.cloned().collect();
-        let failed = sync_all(&flusher, needed.into_iter().collect()).await;
-        for waiter in waiting {
-            let failure = waiter.directories.iter().find_map(|path| failed.get(path));
-            // Whoever no longer waits does not need to know.
-            let _ = waiter.done.send(failure.cloned().map_or(Ok(()), Err));
-        }
-    }
+/// The flushes of one directory, numbered.
+#[derive(Default)]
+struct Shared {
+    flushes: Mutex<Flushes>,
+    ended: Condvar,
 }
 
-/// Flushes all of these; says which could not be.
-async fn sync_all(flusher: &Arc<Flusher>, needed: Vec<String>) -> BTreeMap<String, Arc<io::Error>> {
-    let share = needed.len().div_ceil(AT_ONCE).max(1);
-    let shares = needed.chunks(share).map(|paths| {
-        let flusher = Arc::clone(flusher);
-        let paths = paths.to_vec();
-        blocking(move || {
-            let failed = paths.into_iter().filter_map(|path| {
-                let error = flusher.sync(&path).err()?;
-                Some((path, Arc::new(error)))
-            });
-            Ok::<_, io::Error>(failed.collect::<Vec<_>>())
-        })
-    });
-    let mut failed = BTreeMap::new();
-    for (paths, result) in needed.chunks(share).zip(join_all(shares).await) {
-        match result {
-            Ok(some) => failed.extend(some),
-            Err(error) => {
-                let error = Arc::new(error);
-                failed.extend(paths.iter().map(|path| (path.clone(), Arc::clone(&error))));
-            }
-        }
-    }
-    failed
+#[derive(Default)]
+struct Flushes {
+    begun: u64,
+    ended: u64,
+    /// The last one that failed. A later one may succeed although what the failed
+    /// one was to write is lost.
+    failed: Option<(u64, io::Error)>,
 }
 
-/// Lets the next writer begin a round if the task ends early, with its runtime.
-struct EndRounds<'a>(&'a Flusher);
-
-impl Drop for EndRounds<'_> {
-    fn drop(&mut self) {
-        let mut round = lock(&self.0.round);
-        round.running = false;
-        // Dropping them tells them.
-        round.waiting.clear();
+impl Shared {
+    /// Waits for a flush that begins after now, and does it if nobody else does.
+    fn join(&self, flush: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let mut flushes = lock(&self.flushes);
+        let wanted = flushes.begun + 1;
+        while flushes.ended < wanted {
+            if flushes.begun > flushes.ended {
+                let woken = self.ended.wait(flushes);
+                flushes = woken.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            flushes.begun += 1;
+            drop(flushes);
+            let result = flush();
+            flushes = lock(&self.flushes);
+            flushes.ended = flushes.begun;
+            if let Err(error) = result {
+                flushes.failed = Some((flushes.ended, error));
+            }
+            self.ended.notify_all();
+        }
+        match &flushes.failed {
+            Some((number, error)) if *number >= wanted => Err(copy_of(error)),
+            _ => Ok(()),
+        }
     }
 }
 

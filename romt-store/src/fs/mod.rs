@@ -18,7 +18,7 @@ mod read;
 mod staging;
 mod store;
 mod sweep;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 mod tree;
 mod write;
@@ -107,7 +107,7 @@ pub struct FsStore {
 
 struct Inner {
     tree: Arc<Tree>,
-    flusher: Arc<Flusher>,
+    flusher: Flusher,
     options: FsStoreOptions,
     /// Begins with the first write, so that readers create nothing.
     run: Mutex<Option<Arc<Run>>>,

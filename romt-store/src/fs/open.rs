@@ -27,7 +27,7 @@ impl FsStore {
         let dir = open_root(&path)?;
         let tree = Arc::new(Tree::new(path, dir));
         let inner = Inner {
-            flusher: Arc::new(Flusher::new(Arc::clone(&tree), options.sync)),
+            flusher: Flusher::new(Arc::clone(&tree), options.sync),
             tree,
             options,
             run: Mutex::default(),

@@ -65,9 +65,7 @@ pub(super) async fn put(
         }
         put.run(move |put| put.end(staged)).await
     };
-    let meta = meta.map_err(&wrong)?;
-    inner.flusher.flush(key).await.map_err(&wrong)?;
-    Ok(meta)
+    meta.map_err(&wrong)
 }
 
 pub(super) async fn copy(
@@ -82,12 +80,10 @@ pub(super) async fn copy(
     let put = Put::new(inner, to, mode);
     let source = from.clone();
     let copied = put.run(move |put| Ok(put.copy_of(&source))).await;
-    let meta = copied.map_err(&wrong)?.map_err(|failure| match failure {
+    copied.map_err(&wrong)?.map_err(|failure| match failure {
         CopyError::Source(error) => error.at(&*inner.tree, from),
         CopyError::Target(error) => wrong(error),
-    })?;
-    inner.flusher.flush(to).await.map_err(&wrong)?;
-    Ok(meta)
+    })
 }
 
 pub(super) async fn delete(inner: &Arc<Inner>, key: &Key) -> Result<(), StoreError> {
@@ -95,26 +91,26 @@ pub(super) async fn delete(inner: &Arc<Inner>, key: &Key) -> Result<(), StoreErr
     check_not_own(key).map_err(&wrong)?;
     let this = Arc::clone(inner);
     let target = key.clone();
-    let removed = blocking(move || remove(&this, &target)).await;
-    if removed.map_err(&wrong)? {
-        inner.flusher.flush(key).await.map_err(&wrong)?;
-    }
-    Ok(())
+    blocking(move || remove(&this, &target))
+        .await
+        .map_err(&wrong)
 }
 
-/// Whether there was anything to remove.
-fn remove(inner: &Inner, key: &Key) -> Result<bool, FsError> {
-    let _shared = inner.publishing();
+fn remove(inner: &Inner, key: &Key) -> Result<(), FsError> {
     let Some(dir) = inner.existing_parent(key)? else {
-        return Ok(false);
+        return Ok(());
     };
-    if tree::look_for_object(&dir, key.file_name())?.is_none() {
-        return Ok(false);
+    {
+        let _shared = inner.publishing();
+        if tree::look_for_object(&dir, key.file_name())?.is_none() {
+            return Ok(());
+        }
+        match dir.remove_file(key.file_name()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            removed => removed.map_err(FsError::io("delete"))?,
+        }
     }
-    match dir.remove_file(key.file_name()) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        removed => removed.map(|()| true).map_err(FsError::io("delete")),
-    }
+    inner.flusher.flush(key)
 }
 
 /// One object on its way in. Dropping it revokes what has not been published.
@@ -186,7 +182,7 @@ impl Steps {
         Ok(staged)
     }
 
-    /// Flushes and publishes.
+    /// Flushes, publishes, and makes that durable.
     fn end(&self, mut staged: StagedFile) -> Result<ObjectMeta, FsError> {
         staged.finish(self.inner.flusher.flushes_files())?;
         // Not before the bytes are safe: a put that fails leaves no directories.
@@ -199,6 +195,7 @@ impl Steps {
             }
             published => published?,
         };
+        self.inner.flusher.flush(&self.key)?;
         Ok(tree::describe(&self.key, &meta))
     }
 
