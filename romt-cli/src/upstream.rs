@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use romt_core::{ErrorClass, Escaped, EventSink, Source, Store, Upstream, sync::RetryPolicy};
+use romt_core::{
+    ErrorClass, Escaped, EventSink, InvalidValue, Location, Sha256Digest, Source, Store, Upstream,
+    crates::DownloadTemplate, sync::RetryPolicy,
+};
 use romt_index::SparseIndex;
 use romt_store::{
     CargoHomeSource, HttpClient, HttpOptions, HttpSource, PathSource, ProxyChoice, SeededSource,
@@ -43,14 +46,43 @@ pub(crate) fn connect(
         .with_retry(retry(args))
         .with_events(events.clone())
         .with_cache(store.clone());
-    let crates = match &args.cargo_home {
-        Some(home) => Arc::new(SeededSource::new(
-            Arc::new(cargo_home(home.clone())?),
-            source,
-        )),
+    let mut crates = match &args.crates_url {
+        Some(template) => crates_source(args, template, source)?,
         None => source,
     };
+    if let Some(home) = &args.cargo_home {
+        crates = Arc::new(SeededSource::new(Arc::new(cargo_home(home)?), crates));
+    }
     Ok(Upstream::new(Arc::new(index), crates).with_download(args.crates_url.clone()))
+}
+
+/// The source that reaches the crates of `template`, which the user vouches for.
+fn crates_source(
+    args: &UpstreamArgs,
+    template: &DownloadTemplate,
+    index: Arc<dyn Source>,
+) -> Result<Arc<dyn Source>, CliError> {
+    let invalid = |error: InvalidValue| CliError::from_error(ErrorClass::Usage, &error);
+    let (name, version) = ("probe".parse(), "1.0.0".parse());
+    let probe = template
+        .expand(
+            &name.map_err(invalid)?,
+            &version.map_err(invalid)?,
+            &Sha256Digest::of(b""),
+        )
+        .map_err(invalid)?;
+    match probe {
+        Location::Path(_) => Ok(index),
+        Location::Address(url) if url.scheme() == "file" => {
+            Ok(Arc::new(PathSource::new(Path::new("/"))))
+        }
+        Location::Address(mut origin) => {
+            require_tls(&origin, args.allow_http)?;
+            origin.set_path("/");
+            origin.set_query(None);
+            Ok(Arc::new(web(args, *origin)?))
+        }
+    }
 }
 
 /// How failures for now are tried again.

@@ -97,8 +97,8 @@ impl Run<'_> {
             .extend(fetched.failed.into_iter().map(|(_, failure)| failure));
         // A store that fails is left as it is: what it shows is still whole.
         if outcome.class() != Some(ErrorClass::Storage) {
-            outcome.publication = self.publish(plans, &missing).await?;
             self.upstream.index.settle().await?;
+            outcome.publication = self.publish(plans, &missing).await?;
         }
         Ok(outcome)
     }

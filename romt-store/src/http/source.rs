@@ -17,7 +17,8 @@ use romt_core::{
 use url::Url;
 
 use super::{
-    HttpClient, HttpSetupError, body, redirect,
+    HttpClient, HttpSetupError, body,
+    redirect::{self, is_private},
     reply::{self, Coding, Known},
 };
 
@@ -91,10 +92,15 @@ impl HttpSource {
                 }
                 Ok(url)
             }
-            Location::Address(url) if matches!(url.scheme(), "http" | "https") => {
-                Ok((**url).clone())
+            Location::Address(url) if !matches!(url.scheme(), "http" | "https") => {
+                Err(refused("an HTTP server has no files of this machine"))
             }
-            Location::Address(_) => Err(refused("an HTTP server has no files of this machine")),
+            // An index on the internet has no business with what is behind the
+            // firewall of who reads it.
+            Location::Address(url) if is_private(url) && !is_private(&self.base) => Err(refused(
+                "a public source names an address of a private network",
+            )),
+            Location::Address(url) => Ok((**url).clone()),
         }
     }
 
@@ -305,5 +311,35 @@ impl Source for HttpSource {
 impl fmt::Display for HttpSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.base.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HttpOptions;
+
+    #[test]
+    fn hostile_c01_a_public_index_names_no_private_address() {
+        let source = |base: &str| {
+            let client = HttpClient::new(HttpOptions::default()).unwrap();
+            HttpSource::new(client, base.parse().unwrap()).unwrap()
+        };
+        let public = source("http://index.example.com/");
+        for private in [
+            "http://127.0.0.1/x",
+            "http://169.254.169.254/x",
+            "http://10.0.0.1/x",
+        ] {
+            let location: Location = private.parse().unwrap();
+            let error = public.url_of(&location).unwrap_err();
+            assert_eq!(error.kind(), SourceErrorKind::Refused, "{private}");
+            assert!(source("http://127.0.0.1:1/").url_of(&location).is_ok());
+        }
+        assert!(
+            public
+                .url_of(&"https://cdn.example.net/x".parse().unwrap())
+                .is_ok()
+        );
     }
 }
