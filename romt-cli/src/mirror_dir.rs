@@ -5,12 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use romt_core::{ErrorClass, Mirror, MirrorLayout, Store};
+use romt_core::{ErrorClass, Mirror, Store};
 use romt_index::SnapshotIndex;
-use romt_server::{ServedMirror, is_mirror};
+use romt_server::{MirrorError, ServedMirror, is_mirror};
 use romt_store::FsStore;
 
-use crate::error::{CliError, shown};
+use crate::error::CliError;
 
 /// A mirror in a directory.
 #[derive(Debug)]
@@ -30,30 +30,6 @@ impl MirrorDir {
         Ok(Self::from_store(path, store))
     }
 
-    /// The mirror in `path`, which must be there.
-    pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
-        if !is_mirror(path) {
-            return Err(
-                CliError::usage(format!("there is no mirror in {}", shown(path))).with_help(
-                    "is the disk mounted? --mirror names the directory; `romt up` makes one",
-                ),
-            );
-        }
-        let store = FsStore::open(path)
-            .map_err(|error| CliError::from_error(ErrorClass::Storage, &error))?;
-        Ok(Self::from_store(path, store))
-    }
-
-    /// The mirror in `path`; without one, that in this directory if it is one,
-    /// like romt for Python has it, else in `./mirror`.
-    pub(crate) fn find(path: Option<&Path>) -> Result<Self, CliError> {
-        match path {
-            Some(path) => Self::open(path),
-            None if is_mirror(Path::new(".")) => Self::open(Path::new(".")),
-            None => Self::open(Path::new("mirror")),
-        }
-    }
-
     fn from_store(path: &Path, store: FsStore) -> Self {
         let store: Arc<dyn Store> = Arc::new(store);
         Self {
@@ -70,14 +46,7 @@ impl MirrorDir {
 
     /// The mirror, to be served.
     pub(crate) async fn served(&self) -> Result<ServedMirror, CliError> {
-        let layout = MirrorLayout::load(&*self.store)
-            .await
-            .map_err(|error| CliError::from_error(ErrorClass::Storage, &error))?;
-        Ok(ServedMirror::new(
-            self.store.clone(),
-            self.index.clone(),
-            layout,
-        ))
+        served(Some(&self.path)).await
     }
 
     /// Whether the mirror shows anything yet.
@@ -86,4 +55,24 @@ impl MirrorDir {
         let position = position.map_err(|error| CliError::from_error(error.class(), &error))?;
         Ok(position.is_some())
     }
+}
+
+/// The mirror in `path`, to be served; without one, that in this directory if it
+/// is one, as romt for Python has it, else that in `./mirror`.
+pub(crate) async fn served(path: Option<&Path>) -> Result<ServedMirror, CliError> {
+    let path = match path {
+        Some(path) => path,
+        None if is_mirror(Path::new(".")) => Path::new("."),
+        None => Path::new("mirror"),
+    };
+    ServedMirror::open(path).await.map_err(|error| {
+        let no_mirror = matches!(error, MirrorError::NoMirror { .. });
+        let error = CliError::from_error(error.class(), &error);
+        if no_mirror {
+            let help =
+                "is the disk mounted? --mirror names the directory; `romt up` makes a mirror";
+            return error.with_help(help);
+        }
+        error
+    })
 }

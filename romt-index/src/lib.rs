@@ -4,14 +4,31 @@
 //! |---|---|
 //! | [`SparseIndex`] | an upstream's sparse index, reached through any `Source` |
 //! | [`SnapshotIndex`] | the index that a mirror shows, kept in any `Store` |
+//! | [`PlainIndex`] | plain sparse files in any `Store`, to be served as they are |
 //!
 //! Both keep what they know in an *index tree*: a map from crate names to index
 //! files that changes from one whole state to the next by replacing one small
 //! object. See the module of that name in the source for its format.
 
+mod plain;
 mod snapshot;
 mod sparse;
 mod tree;
 
+pub use plain::PlainIndex;
 pub use snapshot::SnapshotIndex;
 pub use sparse::SparseIndex;
+
+/// The configuration of an index whose crates lie beside it. Where clients find
+/// them depends on who asks, so a server makes its own.
+fn own_config(
+    index: &impl std::fmt::Display,
+) -> Result<romt_core::crates::IndexConfig, romt_core::ports::IndexError> {
+    let text = br#"{"dl":"crates/{lowerprefix}/{crate}/{crate}-{version}.crate"}"#;
+    romt_core::crates::IndexConfig::parse(text).map_err(|source| {
+        romt_core::ports::IndexError::Config {
+            index: index.to_string(),
+            source,
+        }
+    })
+}

@@ -167,11 +167,7 @@ impl fmt::Display for SnapshotIndex {
 impl IndexBackend for SnapshotIndex {
     /// A mirror's own configuration depends on who asks, so its server makes it.
     async fn config(&self) -> Result<IndexConfig, IndexError> {
-        let text = br#"{"dl":"crates/{lowerprefix}/{crate}/{crate}-{version}.crate"}"#;
-        IndexConfig::parse(text).map_err(|source| IndexError::Config {
-            index: self.to_string(),
-            source,
-        })
+        crate::own_config(self)
     }
 
     async fn load(&self, name: &CrateName, known: Option<&Tag>) -> Result<Loaded, IndexError> {

@@ -5,8 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use romt_core::{ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store};
-use romt_index::SnapshotIndex;
+use romt_core::{ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, ports::IndexError};
+use romt_index::{PlainIndex, SnapshotIndex};
 use romt_store::{FsOpenError, FsStore};
 
 /// A mirror, by the ports that the server reads it through.
@@ -40,6 +40,9 @@ pub enum MirrorError {
     /// Its layout cannot be read.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Its index cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
 impl MirrorError {
@@ -48,6 +51,7 @@ impl MirrorError {
         match self {
             Self::NoMirror { .. } | Self::Layout(LayoutError::File { .. }) => ErrorClass::Usage,
             Self::Layout(LayoutError::Store(error)) => error.class(),
+            Self::Index(error) => error.class(),
             Self::Open(_) | Self::Layout(_) => ErrorClass::Storage,
         }
     }
@@ -72,14 +76,22 @@ impl ServedMirror {
         }
         let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
         let layout = MirrorLayout::load(&*store).await?;
-        let index = Arc::new(SnapshotIndex::new(store.clone()));
+        let index = SnapshotIndex::new(store.clone());
+        let plain = PlainIndex::new(store.clone());
+        // A mirror that was carried without its hidden files still has these.
+        let only_plain = index.position().await?.is_none() && plain.exists().await?;
+        let index: Arc<dyn IndexBackend> = if only_plain {
+            Arc::new(plain)
+        } else {
+            Arc::new(index)
+        };
         Ok(Self::new(store, index, layout))
     }
 }
 
 /// Whether the directory `path` has what only a mirror has.
 pub fn is_mirror(path: &Path) -> bool {
-    [".romt", "crates/config.toml"]
+    [".romt", "crates/config.toml", "index"]
         .iter()
         .any(|mark| path.join(mark).exists())
 }
