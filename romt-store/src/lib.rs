@@ -8,6 +8,8 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+#[cfg(feature = "conformance")]
+mod faulty;
 mod fs;
 mod memory;
 mod range;

@@ -4,12 +4,20 @@
 
 use std::sync::{Arc, Mutex};
 
-use romt_store::{FsStore, FsStoreOptions, MemoryStore, SyncPolicy, conformance};
+use romt_store::{
+    FsStore, FsStoreOptions, MemoryStore, SyncPolicy,
+    conformance::{self, FaultyStore},
+};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_store_conforms() {
     conformance::store::store(async || Arc::new(MemoryStore::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faulty_store_conforms_while_no_fault_is_armed() {
+    conformance::store::store(async || Arc::new(FaultyStore::new(MemoryStore::new()))).await;
 }
 
 /// Each store in a directory of its own, all gone in the end.

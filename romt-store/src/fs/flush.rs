@@ -2,13 +2,14 @@
 //!
 //! A file is flushed before it gets its final name, by whoever wrote it. Its name
 //! is durable only once the directory is flushed, and so are those of new
-//! directories above it. Doing that per file would cost a journal commit for
-//! every file and for every level. So the writers that are waiting share a
-//! *round*: each directory that any of them needs is flushed once, and whoever
-//! comes meanwhile is in the next round.
+//! directories above it. Many puts need the same directories at the same time, so
+//! they share: while a directory is being flushed, those who come wait for the
+//! next flush of it, and that one is for all of them. Different directories are
+//! flushed side by side, for a flush mostly waits, and the file system commits
+//! them together.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,19 +17,16 @@ use std::{
     },
 };
 
-use futures::future::join_all;
+use futures::future::try_join_all;
 use romt_core::Key;
 use tokio::{sync::oneshot, task};
 
 use super::{
-    SyncPolicy, blocking,
+    ShutDown, SyncPolicy, blocking,
     error::FsError,
     platform,
     tree::{Tree, parent_of},
 };
-
-/// How many directories are flushed at the same time. A flush mostly waits.
-const AT_ONCE: usize = 16;
 
 /// How many directories are remembered to be durable. Forgetting one costs one
 /// needless flush.
@@ -38,29 +36,23 @@ const REMEMBERED: usize = 32 * 1024;
 pub(super) struct Flusher {
     tree: Arc<Tree>,
     policy: SyncPolicy,
-    round: Mutex<Round>,
+    /// The directories that are being flushed, each with those who wait for the
+    /// next time.
+    flushing: Mutex<HashMap<String, Vec<Waiter>>>,
     /// Directories whose own names are durable.
     durable: Mutex<HashSet<String>>,
     warned: AtomicBool,
 }
 
-#[derive(Default)]
-struct Round {
-    waiting: Vec<Waiter>,
-    running: bool,
-}
-
-struct Waiter {
-    directories: BTreeSet<String>,
-    done: oneshot::Sender<Result<(), Arc<io::Error>>>,
-}
+/// Told how the flush went, by an error that all who shared it get.
+type Waiter = oneshot::Sender<Result<(), Arc<io::Error>>>;
 
 impl Flusher {
     pub(super) fn new(tree: Arc<Tree>, policy: SyncPolicy) -> Self {
         Self {
             tree,
             policy,
-            round: Mutex::default(),
+            flushing: Mutex::default(),
             durable: Mutex::default(),
             warned: AtomicBool::new(false),
         }
@@ -78,10 +70,12 @@ impl Flusher {
             SyncPolicy::Never => return Ok(()),
             SyncPolicy::Always => {
                 let this = Arc::clone(self);
-                let directories = directories.clone();
                 blocking(move || directories.iter().try_for_each(|path| this.sync(path))).await
             }
-            SyncPolicy::Batch => self.join_round(directories).await,
+            SyncPolicy::Batch => {
+                let shared = directories.into_iter().map(|path| self.share_flush(path));
+                try_join_all(shared).await.map(drop)
+            }
         };
         flushed.map_err(FsError::io("flush the directory of"))?;
         self.remember(key);
@@ -125,20 +119,31 @@ impl Flusher {
         }
     }
 
-    async fn join_round(self: &Arc<Self>, directories: BTreeSet<String>) -> io::Result<()> {
+    /// Waits for a flush of this directory that begins after now.
+    async fn share_flush(self: &Arc<Self>, path: String) -> io::Result<()> {
         let (done, waiting) = oneshot::channel();
-        let idle = {
-            let mut round = lock(&self.round);
-            round.waiting.push(Waiter { directories, done });
-            !std::mem::replace(&mut round.running, true)
+        let idle = match lock(&self.flushing).entry(path.clone()) {
+            Entry::Occupied(mut next) => {
+                next.get_mut().push(done);
+                None
+            }
+            Entry::Vacant(next) => {
+                next.insert(Vec::new());
+                Some(vec![done])
+            }
         };
-        if idle {
-            // A task of its own: the writer that happens to be first may be dropped.
-            task::spawn(run_rounds(Arc::clone(self)));
+        if let Some(waiting) = idle {
+            let flush = Flush {
+                flusher: Arc::clone(self),
+                path,
+                waiting,
+            };
+            // Not awaited: whoever happens to be first may be dropped.
+            task::spawn_blocking(move || flush.run());
         }
         match waiting.await {
             Ok(flushed) => flushed.map_err(|error| copy_of(&error)),
-            Err(_) => Err(io::Error::other("the runtime was shut down")),
+            Err(_) => Err(ShutDown.into()),
         }
     }
 
@@ -158,66 +163,37 @@ impl Flusher {
     }
 }
 
-/// Serves rounds until nobody waits.
-async fn run_rounds(flusher: Arc<Flusher>) {
-    let end = EndRounds(&flusher);
-    loop {
-        let waiting = {
-            let mut round = lock(&flusher.round);
-            if round.waiting.is_empty() {
-                round.running = false;
-                std::mem::forget(end);
-                return;
+/// A directory being flushed, again and again while somebody waits.
+struct Flush {
+    flusher: Arc<Flusher>,
+    path: String,
+    waiting: Vec<Waiter>,
+}
+
+impl Flush {
+    fn run(mut self) {
+        while !self.waiting.is_empty() {
+            let flushed = self.flusher.sync(&self.path).map_err(Arc::new);
+            for waiter in self.waiting.drain(..) {
+                // Whoever no longer waits does not need to know.
+                let _ = waiter.send(flushed.clone());
             }
-            std::mem::take(&mut round.waiting)
-        };
-        let needed = waiting.iter().flat_map(|waiter| &waiter.directories);
-        let needed: BTreeSet<String> = needed.cloned().collect();
-        let failed = sync_all(&flusher, needed.into_iter().collect()).await;
-        for waiter in waiting {
-            let failure = waiter.directories.iter().find_map(|path| failed.get(path));
-            // Whoever no longer waits does not need to know.
-            let _ = waiter.done.send(failure.cloned().map_or(Ok(()), Err));
+            let mut flushing = lock(&self.flusher.flushing);
+            match flushing.get_mut(&self.path) {
+                Some(next) if !next.is_empty() => std::mem::swap(next, &mut self.waiting),
+                _ => drop(flushing.remove(&self.path)),
+            }
         }
     }
 }
 
-/// Flushes all of these; says which could not be.
-async fn sync_all(flusher: &Arc<Flusher>, needed: Vec<String>) -> BTreeMap<String, Arc<io::Error>> {
-    let share = needed.len().div_ceil(AT_ONCE).max(1);
-    let shares = needed.chunks(share).map(|paths| {
-        let flusher = Arc::clone(flusher);
-        let paths = paths.to_vec();
-        blocking(move || {
-            let failed = paths.into_iter().filter_map(|path| {
-                let error = flusher.sync(&path).err()?;
-                Some((path, Arc::new(error)))
-            });
-            Ok::<_, io::Error>(failed.collect::<Vec<_>>())
-        })
-    });
-    let mut failed = BTreeMap::new();
-    for (paths, result) in needed.chunks(share).zip(join_all(shares).await) {
-        match result {
-            Ok(some) => failed.extend(some),
-            Err(error) => {
-                let error = Arc::new(error);
-                failed.extend(paths.iter().map(|path| (path.clone(), Arc::clone(&error))));
-            }
-        }
-    }
-    failed
-}
-
-/// Lets the next writer begin a round if the task ends early, with its runtime.
-struct EndRounds<'a>(&'a Flusher);
-
-impl Drop for EndRounds<'_> {
+impl Drop for Flush {
     fn drop(&mut self) {
-        let mut round = lock(&self.0.round);
-        round.running = false;
-        // Dropping them tells them.
-        round.waiting.clear();
+        // If this ends early, with its runtime, dropping the waiters tells them.
+        // Otherwise somebody may be flushing it anew already.
+        if !self.waiting.is_empty() {
+            lock(&self.flusher.flushing).remove(&self.path);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ mod read;
 mod staging;
 mod store;
 mod sweep;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 mod tree;
 mod write;

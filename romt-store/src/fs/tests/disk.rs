@@ -1,0 +1,169 @@
+//! The root, its disk and its modes.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f09_a_root_that_is_gone_is_not_made_again() {
+    let (root, store) = new_store();
+    store.put(&key("a"), vec![1]).await.unwrap();
+    let path = root.path().to_owned();
+    root.close().unwrap();
+    let error = store.put(&key("b/c"), vec![1]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+    assert!(!path.exists());
+    assert!(store.try_head(&key("a")).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h17_a_root_that_was_swapped_is_not_looked_into() {
+    let parent = TempDir::new().unwrap();
+    let path = parent.path().join("root");
+    let store = FsStore::create(&path).unwrap();
+    store.put(&key("a"), vec![1]).await.unwrap();
+    fs::rename(&path, parent.path().join("moved")).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("b"), "b").unwrap();
+    assert!(store.try_head(&key("a")).await.unwrap().is_some());
+    assert!(store.try_head(&key("b")).await.unwrap().is_none());
+}
+
+#[test]
+fn opening_creates_nothing_and_says_what_is_wrong() {
+    let parent = TempDir::new().unwrap();
+    let path = parent.path().join("a/b");
+    let missing = FsStore::open(&path).unwrap_err();
+    assert!(matches!(missing, FsOpenError::Missing { .. }), "{missing}");
+    FsStore::create(&path).unwrap();
+    let store = FsStore::open(&path).unwrap();
+    assert_eq!(store.to_string(), path.display().to_string());
+    assert!(tree(&path).is_empty());
+    fs::write(path.join("file"), "").unwrap();
+    for wrong in [FsStore::open, FsStore::create] {
+        let error = wrong(path.join("file")).unwrap_err();
+        assert!(matches!(error, FsOpenError::NotDirectory { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_can_be_read_by_all_and_written_by_no_other() {
+    let (root, store) = new_store();
+    store.put(&key("a/b"), vec![1]).await.unwrap();
+    let mode = |path: &str| {
+        let meta = fs::metadata(root.path().join(path)).unwrap();
+        meta.permissions().mode() & 0o7777
+    };
+    // Less whatever umask the tests run under.
+    assert_eq!(mode("a/b") & !0o644, 0, "{:o}", mode("a/b"));
+    assert_ne!(mode("a/b") & 0o400, 0);
+    assert_eq!(mode("a") & !0o755, 0, "{:o}", mode("a"));
+    for run in fs::read_dir(root.path().join(".romt/tmp")).unwrap() {
+        let run = run.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(run & 0o077, 0, "{run:o}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_shrinks_while_it_is_read_is_an_error() {
+    let (root, store) = new_store();
+    store.put(&key("a"), vec![1; BIG]).await.unwrap();
+    let object = store.get(&key("a")).await.unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(root.path().join("a"));
+    file.unwrap().set_len(1_000_000).unwrap();
+    let read = object.body.try_collect::<Vec<_>>().await;
+    assert!(matches!(read, Err(StreamError::Store(_))));
+}
+
+#[tokio::test]
+async fn what_is_no_key_is_not_listed() {
+    let (root, store) = new_store();
+    for name in ["with space", "aux", "é", "dot.", "fine"] {
+        fs::write(root.path().join(name), "").unwrap();
+    }
+    fs::create_dir(root.path().join("no key")).unwrap();
+    fs::write(root.path().join("no key/file"), "").unwrap();
+    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+    let names: Vec<_> = listed.iter().map(|meta| meta.key.as_str()).collect();
+    assert_eq!(names, ["fine"]);
+}
+
+/// A file system in memory with a megabyte, if we may mount one.
+struct Mounted(TempDir);
+
+impl Mounted {
+    fn new() -> Option<Self> {
+        let at = TempDir::new().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(at.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("skipped: mounting is not permitted here");
+        None
+    }
+
+    fn remount(&self, how: &str) {
+        let done = std::process::Command::new("mount")
+            .args(["-o", &format!("remount,{how}")])
+            .arg(self.0.path())
+            .status();
+        assert!(done.unwrap().success());
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.0.path())
+            .status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f01_a_full_disk_fails_the_put_and_nothing_else() {
+    let Some(disk) = Mounted::new() else { return };
+    for sync in [SyncPolicy::Batch, SyncPolicy::Always, SyncPolicy::Never] {
+        let options = FsStoreOptions::default().with_sync(sync);
+        let store = FsStore::open_with(disk.0.path(), options).unwrap();
+        store.put(&key("old"), vec![1; 100_000]).await.unwrap();
+        let pieces = pieces(5, 700_000);
+        for body in [pieces, romt_core::ports::once(vec![7; 2_000_000])] {
+            let error = store.put(&key("old"), body).await.unwrap_err();
+            let StoreError::Backend { source, .. } = &error else {
+                panic!("a full disk is a failure of the backend, not {error:?}");
+            };
+            assert!(source.to_string().contains("No space left"), "{source}");
+            assert!(staged(disk.0.path()).is_empty());
+        }
+        let old = store.try_read(&key("old"), u64::MAX).await.unwrap();
+        assert_eq!(old.unwrap().1, vec![1; 100_000]);
+        store.put(&key("b/new"), vec![1; 500_000]).await.unwrap();
+        store.delete(&key("b/new")).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f08_a_read_only_disk_can_be_read() {
+    let Some(disk) = Mounted::new() else { return };
+    let store = FsStore::open(disk.0.path()).unwrap();
+    store.put(&key("a/b"), vec![1; 300_000]).await.unwrap();
+    drop(store);
+    disk.remount("ro");
+    let store = FsStore::open(disk.0.path()).unwrap();
+    let found = store.try_read(&key("a/b"), u64::MAX).await.unwrap();
+    assert_eq!(found.unwrap().1.len(), 300_000);
+    assert_eq!(store.list(None).count().await, 1);
+    for error in [
+        store.put(&key("a/c"), vec![1]).await.unwrap_err(),
+        store.delete(&key("a/b")).await.unwrap_err(),
+        store.lock("me").await.unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+    }
+    disk.remount("rw");
+}
