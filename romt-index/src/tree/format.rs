@@ -83,6 +83,13 @@ impl Root {
         if root.depth > MAX_DEPTH || root.shards.len() != 1 << (4 * root.depth) {
             return Err("its depth and its number of shards disagree".into());
         }
+        let mut sizes = root.segments.iter().map(|s| (s.live <= s.size, s.size));
+        let total = sizes.try_fold(0_u64, |total, (sound, size)| {
+            total.checked_add(size).filter(|_| sound)
+        });
+        if total.is_none() {
+            return Err("its segments cannot be that large".into());
+        }
         Ok(root)
     }
 
@@ -181,7 +188,8 @@ impl Shard {
         text.into()
     }
 
-    /// The digest of what the shard says: names, files and tags.
+    /// The digest of what the shard shows: names and files. Neither where the
+    /// bytes lie nor what is noted about them is part of it.
     pub(super) fn content(&self) -> Sha256Digest {
         let mut hasher = Sha256Hasher::new();
         for record in &self.records {
@@ -235,6 +243,8 @@ mod tests {
             r#"{"format":2,"crates":0,"depth":0,"shards":[null],"segments":[]}"#,
             r#"{"format":1,"crates":0,"depth":1,"shards":[null],"segments":[]}"#,
             r#"{"format":1,"crates":0,"depth":9,"shards":[null],"segments":[]}"#,
+            &impossible(&[(1, 2)]),
+            &impossible(&[(u64::MAX, 1), (1, 1)]),
         ] {
             assert!(Root::parse(bad.as_bytes()).is_err(), "{bad}");
         }
@@ -245,6 +255,16 @@ mod tests {
             records: vec![record("b", ""), record("a", "")],
         };
         assert!(Shard::parse(&twice.render()).is_err());
+    }
+
+    /// A root with segments of these sizes, live and dead.
+    fn impossible(segments: &[(u64, u64)]) -> String {
+        let mut root = Root::empty();
+        for &(size, live) in segments {
+            let file = Sha256Digest::of("segment");
+            root.segments.push(SegmentRef { file, size, live });
+        }
+        String::from_utf8(root.render().to_vec()).unwrap()
     }
 
     #[test]
