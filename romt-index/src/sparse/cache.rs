@@ -1,7 +1,7 @@
 //! What an upstream's index said, kept for the next run.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -192,7 +192,8 @@ impl Cache {
         fresh: &HashMap<Box<str>, Fresh>,
     ) -> Result<(), TreeError> {
         let mut writer = writer?;
-        for (name, fresh) in fresh {
+        // In order, so that equal runs write equal bytes.
+        for (name, fresh) in fresh.iter().collect::<BTreeMap<_, _>>() {
             match &fresh.body {
                 Some(body) => {
                     let validator = fresh.validator.as_ref().map_or("", Validator::as_str);
