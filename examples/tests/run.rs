@@ -3,8 +3,8 @@
 use std::process::Command;
 
 fn output_of(program: &str) -> String {
-    let output = Command::new(program).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
+    let output = Command::new(program).output().expect("the program starts");
+    let said = String::from_utf8(output.stdout).expect("what it says is text");
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program}: {said}{complained}");
     said

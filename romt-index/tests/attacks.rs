@@ -1,6 +1,8 @@
 //! Syncs that are cut off anywhere, over stores that fail anywhere. Whatever
 //! happens, what is shown is whole, and the next run finishes the work.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};

@@ -1,5 +1,7 @@
 //! The sync pipeline over a registry and a store in memory.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::{

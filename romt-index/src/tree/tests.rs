@@ -1,6 +1,10 @@
 //! The tree against a model, under damage, and between two writers.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -151,13 +155,11 @@ async fn many_commits_agree_with_a_naive_model() {
         let differs = |name: &&String| {
             before.get(*name).map(|(body, _)| body) != model.get(*name).map(|(body, _)| body)
         };
-        let mut changed: Vec<&String> = before.keys().chain(model.keys()).collect();
-        changed.sort();
-        changed.dedup();
-        changed.retain(differs);
-        let mut told: Vec<String> = committed.changed.iter().map(|n| n.to_string()).collect();
+        let names: BTreeSet<&String> = before.keys().chain(model.keys()).collect();
+        let expected: Vec<&String> = names.into_iter().filter(differs).collect();
+        let mut told: Vec<String> = committed.changed.iter().map(ToString::to_string).collect();
         told.sort();
-        assert_eq!(told.iter().collect::<Vec<_>>(), changed, "round {round}");
+        assert_eq!(told.iter().collect::<Vec<_>>(), expected, "round {round}");
         let fresh = self::trees(&store).get().await.unwrap();
         assert_eq!(contents(&fresh).await.unwrap(), model, "round {round}");
     }
@@ -287,14 +289,13 @@ async fn of_two_writers_on_one_state_the_second_fails() {
         let TreeError::Store(error) = error else {
             panic!("{error}");
         };
-        let expected = match begun {
-            true => matches!(error, StoreError::Precondition { .. }),
-            false => matches!(error, StoreError::AlreadyExists { .. }),
+        let expected = if begun {
+            matches!(error, StoreError::Precondition { .. })
+        } else {
+            matches!(error, StoreError::AlreadyExists { .. })
         };
         assert!(expected, "{error}");
-        let state = contents(&*trees(&store).get().await.unwrap())
-            .await
-            .unwrap();
+        let state = contents(&trees(&store).get().await.unwrap()).await.unwrap();
         assert!(state.contains_key(&name) && !state.contains_key("second"));
     }
 }

@@ -188,15 +188,17 @@ pub(crate) fn mirror(store: &Arc<dyn Store>) -> Mirror {
 
 /// A lock file that pins these, as `name version`.
 pub(crate) fn lock(pins: &[&str]) -> romt_core::Selection {
-    let mut text = "version = 4\n".to_owned();
-    for pin in pins {
+    let packages = pins.iter().map(|pin| {
         let (name, version) = pin.split_once(' ').unwrap();
         let sum = Sha256Digest::of(crate_bytes(name, version));
-        text.push_str(&format!(
-            "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{}\"\nchecksum = \"{sum}\"\n",
-            romt_core::defaults::LOCKED_CRATES_IO
-        ));
-    }
+        let registry = romt_core::defaults::LOCKED_CRATES_IO;
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{registry}\"\nchecksum = \"{sum}\"\n"
+        )
+    });
+    let text: String = std::iter::once("version = 4\n".to_owned())
+        .chain(packages)
+        .collect();
     romt_core::Lockfile::parse(&text, None).unwrap().into()
 }
 
