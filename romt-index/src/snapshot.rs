@@ -29,9 +29,9 @@ const MAX_NOTE: u64 = 1024;
 /// states follow each other in one atomic step; readers of this type see whole
 /// states only, and notice a new one within a second. The plain sparse files
 /// below `index/` are brought up to date after each step, crate by crate, for
-/// web servers that know nothing of romt. They never show a crate version that
-/// the tree does not; a run that is killed while writing them is made up for by
-/// the next publication.
+/// web servers that know nothing of romt. A run that is killed while writing them
+/// leaves some of them one state behind; the next writer
+/// [makes up for it](IndexPublisher::recover) before it does anything else.
 #[derive(Debug)]
 pub struct SnapshotIndex {
     trees: Snapshots,
@@ -63,16 +63,6 @@ impl SnapshotIndex {
         Ok(self.snapshot().await?.crates())
     }
 
-    /// Brings the plain sparse files up to date with what is published, if a run
-    /// that was killed left them behind. The caller holds the store's lock.
-    pub async fn repair_plain(&self) -> Result<(), IndexError> {
-        let snapshot = self.snapshot().await?;
-        if snapshot.exists() && self.noted().await? != Some(snapshot.position()) {
-            self.roll_out_all(&snapshot).await?;
-        }
-        Ok(())
-    }
-
     async fn snapshot(&self) -> Result<Arc<Snapshot>, IndexError> {
         self.trees.get().await.map_err(|error| error.at(self))
     }
@@ -89,6 +79,15 @@ impl SnapshotIndex {
         }
         let body = snapshot.body(&record).await?;
         Ok(Loaded::Fresh { body, tag })
+    }
+
+    /// Brings the plain files up to date with what is published, if a run that
+    /// died left them behind.
+    async fn repair_plain(&self, snapshot: &Snapshot) -> Result<(), IndexError> {
+        if snapshot.exists() && self.noted().await? != Some(snapshot.position()) {
+            self.roll_out_all(snapshot).await?;
+        }
+        Ok(())
     }
 
     /// Which state the plain files show.
@@ -195,6 +194,12 @@ impl IndexBackend for SnapshotIndex {
 
 #[async_trait]
 impl IndexPublisher for SnapshotIndex {
+    async fn recover(&self) -> Result<(), IndexError> {
+        self.trees.forget();
+        let snapshot = self.snapshot().await?;
+        self.repair_plain(&snapshot).await
+    }
+
     async fn upstream_tag(&self, name: &CrateName) -> Result<Option<Tag>, IndexError> {
         let snapshot = self.snapshot().await?;
         let record = snapshot.find(&name.to_lowercase()).await;
@@ -208,7 +213,10 @@ impl IndexPublisher for SnapshotIndex {
     ) -> Result<Publication, IndexError> {
         let at = |error: TreeError| error.at(self);
         let mut writer = TreeWriter::begin(&self.trees).await.map_err(at)?;
-        let before = writer.base().exists().then(|| writer.base().position());
+        let base = writer.base().clone();
+        // From one state to the next only: the note must never come to name a
+        // state again whose files a dead writer has begun to replace.
+        self.repair_plain(&base).await?;
         while let Some(change) = changes.next().await {
             let name = change.name.to_lowercase();
             match change.body {
@@ -227,13 +235,13 @@ impl IndexPublisher for SnapshotIndex {
             snapshot.crates(),
         );
         // From here on the new state is shown. The plain files follow.
-        if self.noted().await? == before && before.is_some() {
+        if !base.exists() {
+            self.roll_out_all(&snapshot).await?;
+        } else if !committed.changed.is_empty() {
             self.roll_out(&snapshot, committed.changed)
                 .await
                 .map_err(at)?;
             self.note(&snapshot).await?;
-        } else {
-            self.roll_out_all(&snapshot).await?;
         }
         Ok(publication)
     }

@@ -1,13 +1,20 @@
 //! The sync pipeline over a registry and a store in memory.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use futures::TryStreamExt as _;
 use romt_core::{
-    CrateRequest, ErrorClass, Selection, Sha256Digest, Store, StoreExt as _, SyncOptions,
+    CrateRequest, ErrorClass, Key, Selection, Sha256Digest, Store, StoreExt as _, SyncOptions,
     SyncOutcome,
 };
+use romt_index::SnapshotIndex;
 use romt_store::MemoryStore;
 use support::{Fault, Registry, line, lock, mirror, quick, shown};
 
@@ -334,4 +341,68 @@ async fn hostile_x01_a_second_writer_is_told_who_writes() {
     let error = result.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Busy);
     assert!(error.to_string().contains("the first"), "{error}");
+}
+
+#[tokio::test]
+async fn what_another_process_has_just_published_is_not_taken_back() {
+    let (store, registry) = (store(), Registry::new());
+    registry.publish("a", &["1.0.0", "1.1.0", "1.2.0"]);
+    let (one, other) = (mirror(&store), mirror(&store));
+    let options = SyncOptions::default().with_retry(quick());
+    for (mirror, pin) in [(&one, "a 1.0.0"), (&other, "a 1.1.0"), (&one, "a 1.2.0")] {
+        let upstream = registry.upstream(&store);
+        let selection = lock(&[pin]);
+        let synced = mirror.sync(&upstream, &selection, &options, Arc::new(()));
+        assert_eq!(synced.await.unwrap().failed, []);
+    }
+    assert_eq!(
+        shown(&store, &["a"]).await,
+        ["a 1.0.0", "a 1.1.0", "a 1.2.0"]
+    );
+}
+
+#[tokio::test]
+async fn a_reader_notices_a_publication_within_a_second() {
+    let (store, registry) = (store(), Registry::new());
+    registry.publish("a", &["1.0.0"]);
+    let reader = SnapshotIndex::new(store.clone());
+    assert_eq!(reader.position().await.unwrap(), None);
+    sync(&store, &registry, &lock(&["a 1.0.0"])).await;
+    let published = SnapshotIndex::new(store.clone()).position().await.unwrap();
+    assert!(published.is_some());
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    assert_eq!(reader.position().await.unwrap(), published);
+    assert_eq!(reader.crates().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_cache_of_upstream_is_made_anew() {
+    let (store, registry) = (store(), Registry::new());
+    registry.publish("a", &["1.0.0", "1.1.0"]);
+    registry.publish("b", &["1.0.0"]);
+    let selection = lock(&["a 1.0.0", "b 1.0.0"]);
+    sync(&store, &registry, &selection).await;
+    let private: Key = ".romt/upstream".parse().unwrap();
+    let cached: Vec<_> = store.list(Some(&private)).try_collect().await.unwrap();
+    assert_eq!(cached.len(), 3, "a root, a shard and a segment");
+    for object in cached {
+        store.put(&object.key, b"damaged".as_slice()).await.unwrap();
+        let outcome = sync(&store, &registry, &lock(&["a 1.1.0", "b 1.0.0"])).await;
+        assert_eq!(outcome.failed, [], "{}", object.key);
+        let asked = registry.unconditional.load(Ordering::SeqCst);
+        sync(&store, &registry, &selection).await;
+        let asked = registry.unconditional.load(Ordering::SeqCst) - asked;
+        assert!(asked <= 3, "{}", object.key);
+    }
+    assert_eq!(
+        shown(&store, &["a", "b"]).await,
+        ["a 1.0.0", "a 1.1.0", "b 1.0.0"]
+    );
+    let asked = registry.unconditional.load(Ordering::SeqCst);
+    sync(&store, &registry, &selection).await;
+    let asked = registry.unconditional.load(Ordering::SeqCst) - asked;
+    assert_eq!(
+        asked, 1,
+        "only config.json is asked for without a condition"
+    );
 }

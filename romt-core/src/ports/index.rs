@@ -124,6 +124,11 @@ impl Publication {
 /// after it. The caller has made every crate that the new state shows durable.
 #[async_trait]
 pub trait IndexPublisher: IndexBackend {
+    /// Finishes what a writer that died left undone, and looks anew at what is
+    /// published. Called by every writer that has taken the store's lock, before
+    /// it asks what is shown: what was known earlier may be another's past.
+    async fn recover(&self) -> Result<(), IndexError>;
+
     /// The tag of the upstream file from which the published file of `name` was
     /// made, if that was recorded.
     async fn upstream_tag(&self, name: &CrateName) -> Result<Option<Tag>, IndexError>;

@@ -60,6 +60,7 @@ pub(crate) async fn sync_crates(
     let started = Instant::now();
     let _lock = mirror.store().lock(&options.holder).await?;
     let layout = MirrorLayout::load_or_init(&**mirror.store()).await?;
+    mirror.index().recover().await?;
     let config = upstream.index.config().await?;
     let run = Run {
         mirror,
@@ -95,8 +96,9 @@ impl Run<'_> {
         outcome
             .failed
             .extend(fetched.failed.into_iter().map(|(_, failure)| failure));
-        // A store that fails is left as it is: what it shows is still whole.
-        if outcome.class() != Some(ErrorClass::Storage) {
+        // A store that fails is left as it is: what it shows is still whole, and
+        // what was not begun any more is in nobody's list of what is missing.
+        if !outcome.store_failed() {
             self.upstream.index.settle().await?;
             outcome.publication = self.publish(plans, &missing).await?;
         }

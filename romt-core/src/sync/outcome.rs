@@ -73,11 +73,21 @@ pub struct SyncOutcome {
 
 impl SyncOutcome {
     /// The gravest class of failure, or `None` if nothing failed.
+    ///
+    /// That the store failed outweighs what upstream did: nothing was published.
     pub fn class(&self) -> Option<ErrorClass> {
+        if self.store_failed() {
+            return Some(ErrorClass::Storage);
+        }
         self.failed
             .iter()
             .map(|failure| failure.class)
             .reduce(ErrorClass::max)
+    }
+
+    pub(super) fn store_failed(&self) -> bool {
+        let mut failed = self.failed.iter();
+        failed.any(|failure| failure.class == ErrorClass::Storage)
     }
 }
 

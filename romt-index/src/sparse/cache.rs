@@ -1,16 +1,19 @@
 //! What an upstream's index said, kept for the next run.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use romt_core::{
     Sha256Digest, Store,
-    ports::{IndexError, Tag, Validator},
+    ports::{IndexError, StoreError, StreamError, Tag, Validator},
 };
 
 use crate::tree::{Snapshots, TreeError, TreePlace, TreeWriter};
@@ -24,6 +27,8 @@ pub(super) struct Cache {
     state: Mutex<State>,
     /// One writes at a time.
     writing: tokio::sync::Mutex<()>,
+    /// Whether it was said that the tree is damaged.
+    warned: AtomicBool,
     name: String,
 }
 
@@ -60,6 +65,7 @@ impl Cache {
             trees: Snapshots::new(TreePlace::new(store, prefix), Duration::MAX),
             state: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
+            warned: AtomicBool::new(false),
             name: format!("what is kept of {upstream}"),
         }
     }
@@ -82,10 +88,13 @@ impl Cache {
                 (tag, Validator::new(&record.tag))
             })),
             // The cache saves questions; without it all of them are asked.
-            Err(error) => {
-                tracing::warn!("{} is not usable and is made anew: {error}", self.name);
+            Err(error) if is_damage(&error) => {
+                if !self.warned.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("{} is not usable and is made anew: {error}", self.name);
+                }
                 Ok(None)
             }
+            Err(error) => Err(error.at(&self.name)),
         }
     }
 
@@ -153,7 +162,13 @@ impl Cache {
         if fresh.is_empty() {
             return Ok(());
         }
-        let written = self.write(&fresh).await;
+        let mut written = self
+            .write(TreeWriter::begin(&self.trees).await, &fresh)
+            .await;
+        if written.as_ref().is_err_and(is_damage) {
+            let anew = TreeWriter::begin_anew(&self.trees).await;
+            written = self.write(anew, &fresh).await;
+        }
         written.map_err(|error| error.at(&self.name))?;
         let mut state = self.state();
         for (name, written) in &fresh {
@@ -171,9 +186,14 @@ impl Cache {
         Ok(())
     }
 
-    async fn write(&self, fresh: &HashMap<Box<str>, Fresh>) -> Result<(), TreeError> {
-        let mut writer = TreeWriter::begin(&self.trees).await?;
-        for (name, fresh) in fresh {
+    async fn write(
+        &self,
+        writer: Result<TreeWriter<'_>, TreeError>,
+        fresh: &HashMap<Box<str>, Fresh>,
+    ) -> Result<(), TreeError> {
+        let mut writer = writer?;
+        // In order, so that equal runs write equal bytes.
+        for (name, fresh) in fresh.iter().collect::<BTreeMap<_, _>>() {
             match &fresh.body {
                 Some(body) => {
                     let validator = fresh.validator.as_ref().map_or("", Validator::as_str);
@@ -188,6 +208,17 @@ impl Cache {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the tree is at fault, and not the store that holds it.
+fn is_damage(error: &TreeError) -> bool {
+    match error {
+        TreeError::Damaged { .. } | TreeError::Store(StoreError::NotFound { .. }) => true,
+        TreeError::Store(StoreError::Body { source, .. }) => {
+            matches!(**source, StreamError::TooLarge { .. })
+        }
+        TreeError::Store(_) | TreeError::Invalid(_) => false,
     }
 }
 

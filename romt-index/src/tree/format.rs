@@ -50,7 +50,8 @@ pub(super) struct SegmentRef {
     pub(super) file: Sha256Digest,
     /// Its length in bytes.
     pub(super) size: u64,
-    /// How many of its bytes are those of present index files.
+    /// How many bytes of present index files are in it, counting those twice that
+    /// two files share.
     pub(super) live: u64,
 }
 
@@ -73,13 +74,18 @@ impl Root {
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let root: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if root.format != FORMAT {
+        let (text, sum) = split_sum(bytes).ok_or("it is cut off")?;
+        if sum != Sha256Digest::of(text).to_string().as_bytes() {
+            return Err("its bytes are not those that were written".into());
+        }
+        let invalid = |error: serde_json::Error| error.to_string();
+        let Head { format } = serde_json::from_slice(text).map_err(invalid)?;
+        if format != FORMAT {
             return Err(format!(
-                "it has format {}, this romt knows {FORMAT}; a newer romt wrote it",
-                root.format
+                "it has format {format}, this romt knows {FORMAT}; a newer romt wrote it"
             ));
         }
+        let root: Self = serde_json::from_slice(text).map_err(invalid)?;
         if root.depth > MAX_DEPTH || root.shards.len() != 1 << (4 * root.depth) {
             return Err("its depth and its number of shards disagree".into());
         }
@@ -87,9 +93,9 @@ impl Root {
     }
 
     pub(super) fn render(&self) -> Bytes {
-        let mut text = serde_json::to_vec(self).unwrap_or_default();
-        text.push(b'\n');
-        text.into()
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let sum = Sha256Digest::of(&text);
+        format!("{text}\n{sum}\n").into()
     }
 
     /// Names the state: equal states have equal positions, however they came
@@ -103,6 +109,20 @@ impl Root {
         let digest = hasher.finish().to_string();
         digest.get(..16).unwrap_or_default().to_owned()
     }
+}
+
+/// What every root of any format begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+/// The text of a root, and the digest of it that follows on a line of its own.
+fn split_sum(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let bytes = bytes.strip_suffix(b"\n")?;
+    let end = bytes.iter().rposition(|byte| *byte == b'\n')?;
+    let (text, sum) = bytes.split_at_checked(end)?;
+    Some((text, sum.get(1..)?))
 }
 
 /// Which of the shards of a tree of this depth has the record of `name`.
@@ -181,7 +201,8 @@ impl Shard {
         text.into()
     }
 
-    /// The digest of what the shard says: names, files and tags.
+    /// The digest of what the shard shows: names and files. Neither where the
+    /// bytes lie nor what is noted about them is part of it.
     pub(super) fn content(&self) -> Sha256Digest {
         let mut hasher = Sha256Hasher::new();
         for record in &self.records {
@@ -237,6 +258,8 @@ mod tests {
             r#"{"format":1,"crates":0,"depth":9,"shards":[null],"segments":[]}"#,
         ] {
             assert!(Root::parse(bad.as_bytes()).is_err(), "{bad}");
+            let summed = format!("{bad}\n{}\n", Sha256Digest::of(bad));
+            assert!(Root::parse(summed.as_bytes()).is_err(), "{bad}");
         }
         for bad in ["x", "a b c d e f", "\u{ff}"] {
             assert!(Shard::parse(bad.as_bytes()).is_err(), "{bad}");

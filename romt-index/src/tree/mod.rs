@@ -4,7 +4,8 @@
 //! proportion to what changes:
 //!
 //! ```text
-//! {prefix}/current              the root: which shards and segments make the state
+//! {prefix}/current              the root: which shards and segments make the state,
+//!                               and a line with the digest of that
 //! {prefix}/shards/{sha256}      records of some crates, sorted by name
 //! {prefix}/segments/{sha256}    the bytes of many index files, one after the other
 //! ```
@@ -21,6 +22,8 @@
 
 mod format;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;

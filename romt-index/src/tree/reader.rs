@@ -64,7 +64,8 @@ impl Snapshot {
                 OnceCell::new_with(shard)
             })
             .collect();
-        let total: u64 = root.segments.iter().map(|segment| segment.size).sum();
+        let sizes = root.segments.iter().map(|segment| segment.size);
+        let total = sizes.fold(0, u64::saturating_add);
         let cached = if total <= CACHED_SEGMENTS {
             &root.segments[..]
         } else {
@@ -138,6 +139,10 @@ impl Snapshot {
 
     /// The index file that `record` tells of.
     pub(crate) async fn body(&self, record: &Record) -> Result<Bytes, TreeError> {
+        if record.length == 0 && record.digest == Sha256Digest::of("") {
+            // Nothing of it lies anywhere.
+            return Ok(Bytes::new());
+        }
         let key = self.place.segment(&record.segment)?;
         let end = record.offset.saturating_add(record.length);
         let bytes = if let Some(cell) = self.segments.get(&record.segment) {

@@ -35,9 +35,9 @@ pub(crate) struct TreeWriter<'a> {
     base: Arc<Snapshot>,
     /// What is said of each crate that changes; `None` removes it.
     changes: BTreeMap<Box<str>, Option<Record>>,
-    /// The segment being filled, and the crates whose records wait for its name.
+    /// The segment being filled, and the records that wait for its name, by crate.
     open: BytesMut,
-    waiting: Vec<Record>,
+    waiting: BTreeMap<Box<str>, Record>,
     written: Vec<SegmentRef>,
 }
 
@@ -55,14 +55,28 @@ impl<'a> TreeWriter<'a> {
     pub(crate) async fn begin(trees: &'a Snapshots) -> Result<Self, TreeError> {
         trees.forget();
         let base = trees.get().await?;
-        Ok(Self {
+        Ok(Self::on(trees, base))
+    }
+
+    /// Begins a tree that replaces the current state of `trees`, which need not be
+    /// readable.
+    pub(crate) async fn begin_anew(trees: &'a Snapshots) -> Result<Self, TreeError> {
+        let place = &trees.place;
+        let meta = place.store.try_head(&place.root()?).await?;
+        let version = meta.map(|meta| meta.version);
+        let base = Snapshot::new(place, Root::empty(), version, None);
+        Ok(Self::on(trees, Arc::new(base)))
+    }
+
+    fn on(trees: &'a Snapshots, base: Arc<Snapshot>) -> Self {
+        Self {
             trees,
             base,
             changes: BTreeMap::new(),
             open: BytesMut::new(),
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
             written: Vec::new(),
-        })
+        }
     }
 
     /// The state that is being changed.
@@ -70,7 +84,8 @@ impl<'a> TreeWriter<'a> {
         &self.base
     }
 
-    /// Sets the index file of the crate whose lower-case name is `name`.
+    /// Sets the index file of the crate whose lower-case name is `name`. What is
+    /// said last of a crate counts.
     pub(crate) async fn put(
         &mut self,
         name: &str,
@@ -85,6 +100,7 @@ impl<'a> TreeWriter<'a> {
                     tag: tag.into(),
                     ..old
                 };
+                self.waiting.remove(name);
                 self.changes.insert(name.into(), Some(record));
                 return Ok(());
             }
@@ -94,6 +110,7 @@ impl<'a> TreeWriter<'a> {
 
     /// Takes the crate whose lower-case name is `name` out.
     pub(crate) fn remove(&mut self, name: &str) {
+        self.waiting.remove(name);
         self.changes.insert(name.into(), None);
     }
 
@@ -104,14 +121,21 @@ impl<'a> TreeWriter<'a> {
         digest: Sha256Digest,
         tag: &str,
     ) -> Result<(), TreeError> {
-        self.waiting.push(Record {
+        let record = Record {
             name: name.into(),
             segment: digest,
             offset: self.open.len() as u64,
             length: body.len() as u64,
             digest,
             tag: tag.into(),
-        });
+        };
+        if body.is_empty() {
+            // Nothing of it need lie anywhere.
+            self.waiting.remove(name);
+            self.changes.insert(name.into(), Some(record));
+            return Ok(());
+        }
+        self.waiting.insert(name.into(), record);
         self.open.extend_from_slice(body);
         if self.open.len() >= SEGMENT_SIZE {
             self.close_segment().await?;
@@ -120,22 +144,22 @@ impl<'a> TreeWriter<'a> {
     }
 
     async fn close_segment(&mut self) -> Result<(), TreeError> {
+        let bytes = std::mem::take(&mut self.open).freeze();
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let bytes = std::mem::take(&mut self.open).freeze();
         let file = Sha256Digest::of(&bytes);
         let size = bytes.len() as u64;
         self.place()
             .store
             .put(&self.place().segment(&file)?, bytes)
             .await?;
-        for record in std::mem::take(&mut self.waiting) {
+        for (name, record) in std::mem::take(&mut self.waiting) {
             let record = Record {
                 segment: file,
                 ..record
             };
-            self.changes.insert(record.name.clone(), Some(record));
+            self.changes.insert(name, Some(record));
         }
         self.written.push(SegmentRef {
             file,
@@ -182,7 +206,13 @@ impl<'a> TreeWriter<'a> {
             if old == change {
                 continue;
             }
-            crates = crates + u64::from(change.is_some()) - u64::from(old.is_some());
+            let Some(counted) = count(crates, old.is_some(), change.is_some()) else {
+                return Err(TreeError::Damaged {
+                    key: self.place().root()?,
+                    reason: "its number of crates is not that of its records".into(),
+                });
+            };
+            crates = counted;
             if old.as_ref().map(|r| r.digest) != change.as_ref().map(|r| r.digest) {
                 changed.push(name.clone());
             }
@@ -386,9 +416,15 @@ impl<'a> TreeWriter<'a> {
 
 /// Whether more of the segments is out of use than is worth keeping.
 fn is_wasteful(segments: &[SegmentRef]) -> bool {
-    let size: u64 = segments.iter().map(|segment| segment.size).sum();
-    let live: u64 = segments.iter().map(|segment| segment.live).sum();
-    size > 2 * live + GARBAGE_ALLOWED
+    let sum = |of: fn(&SegmentRef) -> u64| segments.iter().map(of).fold(0, u64::saturating_add);
+    let (size, live) = (sum(|segment| segment.size), sum(|segment| segment.live));
+    size > live.saturating_mul(2).saturating_add(GARBAGE_ALLOWED)
+}
+
+/// The number of crates after one that was there, or not, is there, or not.
+fn count(crates: u64, before: bool, after: bool) -> Option<u64> {
+    let rest = crates.checked_sub(u64::from(before))?;
+    rest.checked_add(u64::from(after))
 }
 
 /// The shards that a commit writes.

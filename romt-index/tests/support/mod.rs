@@ -2,18 +2,24 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod yielding;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, atomic::AtomicU64, atomic::Ordering},
 };
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
 use romt_core::{
-    CrateName, Location, Mirror, Sha256Digest, Source, Store, Upstream, Version,
+    CrateName, IndexBackend as _, Key, Location, Mirror, MirrorLayout, Sha256Digest, Source, Store,
+    StoreExt as _, Upstream, Version,
+    crates::IndexFile,
     ports::{
-        Fetched, OpenOptions, Opened, SourceError, SourceErrorKind, StreamError, Validator, once,
+        Fetched, IndexError, Loaded, ObjectMeta, OpenOptions, Opened, SourceError, SourceErrorKind,
+        StreamError, Validator, once,
     },
     sync::RetryPolicy,
 };
@@ -182,54 +188,126 @@ pub(crate) fn mirror(store: &Arc<dyn Store>) -> Mirror {
 
 /// A lock file that pins these, as `name version`.
 pub(crate) fn lock(pins: &[&str]) -> romt_core::Selection {
-    let mut text = "version = 4\n".to_owned();
-    for pin in pins {
+    let packages = pins.iter().map(|pin| {
         let (name, version) = pin.split_once(' ').unwrap();
         let sum = Sha256Digest::of(crate_bytes(name, version));
-        text.push_str(&format!(
-            "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{}\"\nchecksum = \"{sum}\"\n",
-            romt_core::defaults::LOCKED_CRATES_IO
-        ));
-    }
+        let registry = romt_core::defaults::LOCKED_CRATES_IO;
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{registry}\"\nchecksum = \"{sum}\"\n"
+        )
+    });
+    let text: String = std::iter::once("version = 4\n".to_owned())
+        .chain(packages)
+        .collect();
     romt_core::Lockfile::parse(&text, None).unwrap().into()
 }
 
-/// What the mirror shows, as `name version` in order, and whether each crate that
-/// it shows is there and right.
+/// What the mirror shows, as `name version` in order. Each crate that it shows
+/// must be there and right, and the plain files must show the same.
 pub(crate) async fn shown(store: &Arc<dyn Store>, names: &[&str]) -> Vec<String> {
-    use romt_core::{IndexBackend as _, StoreExt as _, crates::IndexFile, ports::Loaded};
-    let index = SnapshotIndex::new(store.clone());
-    let layout = romt_core::MirrorLayout::load(&**store).await.unwrap();
     let mut shown = Vec::new();
-    for name in names {
-        let name: CrateName = name.parse().unwrap();
-        let plain = store
-            .try_read(&layout.index_file(&name), 1 << 20)
-            .await
-            .unwrap();
-        let body = match index.load(&name, None).await {
-            Ok(Loaded::Fresh { body, .. }) => body,
-            _ => {
-                assert!(
-                    plain.is_none(),
-                    "a plain file for a crate that is not shown: {name}"
-                );
-                continue;
-            }
-        };
-        assert_eq!(plain.map(|(_, bytes)| bytes), Some(body.clone()), "{name}");
-        for entry in IndexFile::parse(&name, &body).unwrap().entries {
-            let key = layout.crate_file(entry.name(), entry.version());
-            let (_, bytes) = store
-                .try_read(&key, 1 << 30)
-                .await
-                .unwrap()
-                .unwrap_or_else(|| panic!("INV-1: {key} is shown and is not there"));
-            assert_eq!(Sha256Digest::of(&bytes), *entry.checksum(), "INV-1: {key}");
-            shown.push(format!("{} {}", entry.name(), entry.version()));
-        }
+    for (name, body) in view(store, names).await {
+        let plain = plain(store, &name).await;
+        assert_eq!(plain, body, "the plain file of {name}");
+        let body = body.unwrap_or_default();
+        shown.extend(whole(store, &name, &body).await);
     }
     shown
+}
+
+/// What the mirror shows after a writer may have died: the index file of each
+/// crate, as a process that starts now reads it.
+///
+/// Each crate version that it or a plain file shows must be there and right. The
+/// plain files may be of another state than the rest.
+pub(crate) async fn survived(store: &Arc<dyn Store>, names: &[&str]) -> View {
+    let view = view(store, names).await;
+    for (name, body) in &view {
+        let plain = plain(store, name).await;
+        for body in body.iter().chain(&plain) {
+            whole(store, name, body).await;
+        }
+    }
+    view
+}
+
+/// The index files by crate.
+pub(crate) type View = Vec<(CrateName, Option<Bytes>)>;
+
+async fn view(store: &Arc<dyn Store>, names: &[&str]) -> View {
+    let index = SnapshotIndex::new(store.clone());
+    let mut view = View::new();
+    for name in names {
+        let name: CrateName = name.parse().unwrap();
+        let body = match index.load(&name, None).await {
+            Ok(Loaded::Fresh { body, .. }) => Some(body),
+            Ok(Loaded::Absent) | Err(IndexError::Unpublished { .. }) => None,
+            other => panic!("{name} cannot be read: {other:?}"),
+        };
+        view.push((name, body));
+    }
+    view
+}
+
+async fn plain(store: &Arc<dyn Store>, name: &CrateName) -> Option<Bytes> {
+    let key = MirrorLayout::default().index_file(name);
+    let file = store.try_read(&key, 1 << 20).await.unwrap();
+    file.map(|(_, bytes)| bytes)
+}
+
+/// The versions that an index file shows, each of which is there and right.
+async fn whole(store: &Arc<dyn Store>, name: &CrateName, body: &Bytes) -> Vec<String> {
+    let layout = MirrorLayout::load(&**store).await.unwrap();
+    let mut shown = Vec::new();
+    for entry in IndexFile::parse(name, body).unwrap().entries {
+        let key = layout.crate_file(entry.name(), entry.version());
+        let file = store.try_read(&key, 1 << 30).await.unwrap();
+        let (_, bytes) = file.unwrap_or_else(|| panic!("INV-1: {key} is shown and is not there"));
+        assert_eq!(Sha256Digest::of(&bytes), *entry.checksum(), "INV-1: {key}");
+        shown.push(format!("{} {}", entry.name(), entry.version()));
+    }
+    shown
+}
+
+/// All objects but those that only romt reads.
+pub(crate) async fn served(store: &Arc<dyn Store>) -> BTreeMap<Key, Bytes> {
+    let mut served = objects(store).await;
+    let private: Key = ".romt".parse().unwrap();
+    served.retain(|key, _| !key.starts_with(&private));
+    served
+}
+
+/// All objects.
+pub(crate) async fn objects(store: &Arc<dyn Store>) -> BTreeMap<Key, Bytes> {
+    let listed: Vec<ObjectMeta> = store.list(None).try_collect().await.unwrap();
+    let mut objects = BTreeMap::new();
+    for meta in listed {
+        let read = store.try_read(&meta.key, 1 << 30).await.unwrap();
+        objects.extend(read.map(|(meta, bytes)| (meta.key, bytes)));
+    }
+    objects
+}
+
+/// Two states of a registry, and what is wanted of each: the second has more
+/// versions, a crate more, and a yank.
+pub(crate) struct Story;
+
+impl Story {
+    pub(crate) const NAMES: [&str; 4] = ["a", "B-x", "c", "d"];
+
+    pub(crate) fn first(registry: &Registry) -> romt_core::Selection {
+        registry.publish("a", &["1.0.0", "1.1.0"]);
+        registry.publish("B-x", &["0.1.0"]);
+        registry.publish("d", &["1.0.0"]);
+        lock(&["a 1.0.0", "B-x 0.1.0", "d 1.0.0"])
+    }
+
+    pub(crate) fn second(registry: &Registry) -> romt_core::Selection {
+        registry.publish("a", &["!1.0.0", "1.1.0", "1.2.0"]);
+        registry.publish("B-x", &["0.1.0", "0.2.0"]);
+        registry.publish("c", &["3.0.0"]);
+        lock(&["a 1.1.0", "a 1.2.0", "B-x 0.2.0", "c 3.0.0", "d 1.0.0"])
+    }
 }
 
 pub(crate) fn version(text: &str) -> Version {
