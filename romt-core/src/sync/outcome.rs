@@ -73,12 +73,7 @@ pub struct SyncOutcome {
 
 impl SyncOutcome {
     /// The gravest class of failure, or `None` if nothing failed.
-    ///
-    /// That the store failed outweighs what upstream did: nothing was published.
     pub fn class(&self) -> Option<ErrorClass> {
-        if self.store_failed() {
-            return Some(ErrorClass::Storage);
-        }
         self.failed
             .iter()
             .map(|failure| failure.class)
