@@ -16,12 +16,16 @@ use romt_core::{
     ports::{IndexError, StoreError, StreamError, Tag, Validator},
 };
 
+use super::packed;
 use crate::tree::{Snapshots, TreeError, TreePlace, TreeWriter};
 
 /// How many bytes of fresh index files are held before they are written out.
 const HELD: usize = 4 * 1024 * 1024;
 
 /// An index tree of what upstream said, tagged with upstream's validators.
+///
+/// The files are kept gzipped: unlike the mirror's own index they list every
+/// version that upstream has, and are only read when the selection changes.
 pub(super) struct Cache {
     trees: Snapshots,
     state: Mutex<State>,
@@ -43,7 +47,7 @@ struct State {
 
 #[derive(Clone)]
 struct Fresh {
-    /// `None` if upstream has the crate no more.
+    /// The file, packed; `None` if upstream has the crate no more.
     body: Option<Bytes>,
     validator: Option<Validator>,
 }
@@ -111,10 +115,11 @@ impl Cache {
         body: &Bytes,
         validator: Option<Validator>,
     ) -> Result<Known, IndexError> {
-        let known = Known::Present(Tag::of_digest(&Sha256Digest::of(body)));
+        let packed = packed::pack(body);
+        let known = Known::Present(Tag::of_digest(&Sha256Digest::of(&packed)));
         self.confirm(name, known.clone());
         let fresh = Fresh {
-            body: Some(body.clone()),
+            body: Some(packed),
             validator,
         };
         if self.hold(name, fresh) {
@@ -147,12 +152,15 @@ impl Cache {
 
     /// The file as it was last seen, if it is whole.
     pub(super) async fn body(&self, name: &str) -> Option<Bytes> {
-        if let Some(fresh) = self.state().fresh.get(name) {
-            return fresh.body.clone();
-        }
-        let snapshot = self.trees.get().await.ok()?;
-        let record = snapshot.find(name).await.ok()??;
-        snapshot.body(&record).await.ok()
+        let fresh = self.state().fresh.get(name).cloned();
+        let body = if let Some(fresh) = fresh {
+            fresh.body?
+        } else {
+            let snapshot = self.trees.get().await.ok()?;
+            let record = snapshot.find(name).await.ok()??;
+            snapshot.body(&record).await.ok()?
+        };
+        packed::unpack(&body)
     }
 
     /// Writes what is held. Readers of this cache go on meanwhile.

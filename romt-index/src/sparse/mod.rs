@@ -2,6 +2,7 @@
 
 mod cache;
 mod fetch;
+mod packed;
 
 use std::{fmt, sync::Arc};
 
