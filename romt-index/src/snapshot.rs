@@ -30,8 +30,8 @@ const MAX_NOTE: u64 = 1024;
 /// states only, and notice a new one within a second. The plain sparse files
 /// below `index/` are brought up to date after each step, crate by crate, for
 /// web servers that know nothing of romt. They never show a crate version that
-/// the tree does not; a run that is killed while writing them is made up for by
-/// the next publication.
+/// the tree does not; what a run that is killed leaves of them is made up for
+/// when the next one begins.
 #[derive(Debug)]
 pub struct SnapshotIndex {
     trees: Snapshots,
@@ -61,16 +61,6 @@ impl SnapshotIndex {
     /// How many crates are shown.
     pub async fn crates(&self) -> Result<u64, IndexError> {
         Ok(self.snapshot().await?.crates())
-    }
-
-    /// Brings the plain sparse files up to date with what is published, if a run
-    /// that was killed left them behind. The caller holds the store's lock.
-    pub async fn repair_plain(&self) -> Result<(), IndexError> {
-        let snapshot = self.snapshot().await?;
-        if snapshot.exists() && self.noted().await? != Some(snapshot.position()) {
-            self.roll_out_all(&snapshot).await?;
-        }
-        Ok(())
     }
 
     async fn snapshot(&self) -> Result<Arc<Snapshot>, IndexError> {
@@ -204,6 +194,17 @@ impl IndexPublisher for SnapshotIndex {
         let record = snapshot.find(&name.to_lowercase()).await;
         let record = record.map_err(|error| error.at(self))?;
         Ok(record.and_then(|record| Tag::new(&record.tag)))
+    }
+
+    /// Brings the plain sparse files up to date with what is published.
+    async fn recover(&self) -> Result<(), IndexError> {
+        // What another process published a moment ago counts.
+        self.trees.forget();
+        let snapshot = self.snapshot().await?;
+        if snapshot.exists() && self.noted().await? != Some(snapshot.position()) {
+            self.roll_out_all(&snapshot).await?;
+        }
+        Ok(())
     }
 
     async fn publish(

@@ -80,6 +80,13 @@ pub trait IndexBackend: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// what changed. Called at the end of a sync; an index that learns nothing
     /// has nothing to do.
     async fn settle(&self) -> Result<(), IndexError>;
+
+    /// Takes note that what was loaded of `name` in this run proved wrong or
+    /// wanting: the next run asks for all of it, whatever validator came with it.
+    /// An index that remembers nothing has nothing to do.
+    async fn distrust(&self, _name: &CrateName) -> Result<(), IndexError> {
+        Ok(())
+    }
 }
 
 /// A change to what an index shows of one crate.
@@ -127,6 +134,11 @@ pub trait IndexPublisher: IndexBackend {
     /// The tag of the upstream file from which the published file of `name` was
     /// made, if that was recorded.
     async fn upstream_tag(&self, name: &CrateName) -> Result<Option<Tag>, IndexError>;
+
+    /// Finishes what a publication that was cut short left undone. Called before
+    /// anything else by whoever holds the store's lock; does nothing where
+    /// nothing is left.
+    async fn recover(&self) -> Result<(), IndexError>;
 
     /// Makes `changes` visible, all at once.
     async fn publish(&self, changes: BoxStream<'_, IndexChange>)

@@ -128,6 +128,22 @@ impl Cache {
         Ok(())
     }
 
+    /// Keeps the file without its validator: what cut or spoilt the file on its
+    /// way may have left that as it was, and upstream would confirm it for ever.
+    pub(super) async fn distrust(&self, name: &str) -> Result<(), IndexError> {
+        let body = self.body(name).await;
+        if body.is_some() || self.before(name).await?.is_some() {
+            self.hold(
+                name,
+                Fresh {
+                    body,
+                    validator: None,
+                },
+            );
+        }
+        Ok(())
+    }
+
     /// Holds what is to be written; says whether it has become much.
     fn hold(&self, name: &str, fresh: Fresh) -> bool {
         let mut state = self.state();
