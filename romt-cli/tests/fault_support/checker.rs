@@ -117,7 +117,10 @@ fn check_plain(mirror: &Path, registries: &[&Registry]) {
         }
         for line in fs::read_to_string(path).unwrap().lines() {
             let known = |r: &&Registry| r.releases().any(|release| release.line() == line);
-            assert!(registries.iter().any(known), "upstream has no such line: {line}");
+            assert!(
+                registries.iter().any(known),
+                "upstream has no such line: {line}"
+            );
             let (name, version, digest) = parts(line);
             let held = digests.get(&format!("{name}-{version}.crate"));
             assert_eq!(held, Some(&digest), "the plain files list {name} {version}");

@@ -47,8 +47,6 @@ pub fn get_url(url: &str) -> Result<Answer, String> {
     let rest = url
         .strip_prefix("http://")
         .ok_or(format!("`{url}` is not http"))?;
-    let (host, path) = rest
-        .split_once('/')
-        .ok_or(format!("`{url}` has no path"))?;
+    let (host, path) = rest.split_once('/').ok_or(format!("`{url}` has no path"))?;
     get(host, &format!("/{path}"))
 }

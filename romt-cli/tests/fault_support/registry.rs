@@ -12,7 +12,14 @@ const CRATES: usize = 40;
 /// Names that are worth having: short ones, long ones, one in mixed case, one
 /// that no Windows has files for, and one with separators.
 const ODD_NAMES: [&str; 8] = [
-    "a", "bc", "Def", "aux", "MixedCase", "con_sole", "with-dash", "q9",
+    "a",
+    "bc",
+    "Def",
+    "aux",
+    "MixedCase",
+    "con_sole",
+    "with-dash",
+    "q9",
 ];
 
 /// One version of one crate.
@@ -59,10 +66,9 @@ impl Registry {
     pub fn whole() -> Self {
         let mut registry = Self::default();
         for number in 0..CRATES {
-            let name = ODD_NAMES.get(number).map_or_else(
-                || format!("crate{number:02}"),
-                |&name| name.to_owned(),
-            );
+            let name = ODD_NAMES
+                .get(number)
+                .map_or_else(|| format!("crate{number:02}"), |&name| name.to_owned());
             for version in ["0.1.0", "0.1.1", "1.0.0"] {
                 registry.add(&name, version);
             }
@@ -105,9 +111,11 @@ impl Registry {
 
     /// Adds a release with contents of 1 to 60 KB.
     pub fn add(&mut self, name: &str, version: &str) {
-        let seed = format!("{name}@{version}").bytes().fold(7_u64, |seed, byte| {
-            seed.wrapping_mul(1_099_511_628_211) ^ u64::from(byte)
-        });
+        let seed = format!("{name}@{version}")
+            .bytes()
+            .fold(7_u64, |seed, byte| {
+                seed.wrapping_mul(1_099_511_628_211) ^ u64::from(byte)
+            });
         let mut random = Random::new(seed);
         let size = 1024 + random.below(59 * 1024);
         let bytes = (0..size.div_ceil(8)).flat_map(|_| random.next().to_le_bytes());

@@ -13,7 +13,11 @@ impl Tmpfs {
     /// Mounts one, or says that it cannot be done here.
     pub fn mount(place: &Path, size: &str) -> Option<Self> {
         let options = format!("size={size},mode=0755");
-        if run("mount", &["-t", "tmpfs", "-o", &options, "romt-test"], place) {
+        if run(
+            "mount",
+            &["-t", "tmpfs", "-o", &options, "romt-test"],
+            place,
+        ) {
             return Some(Self(place.to_owned()));
         }
         eprintln!("skipped: mounting a tmpfs takes privileges");

@@ -40,7 +40,10 @@ impl Upstream {
 
     /// Has what `registry` has.
     pub fn show(&self, registry: &Registry) {
-        self.server.put("config.json", self.config("dl/{crate}/{crate}-{version}.crate"));
+        self.server.put(
+            "config.json",
+            self.config("dl/{crate}/{crate}-{version}.crate"),
+        );
         for (path, body) in registry.index() {
             self.server.put(path, body);
         }
@@ -200,7 +203,12 @@ impl World {
         self.up_with(more).assert(0, &[]);
         let after = self.crates();
         for (path, seal) in &before {
-            assert_eq!(after.get(path), Some(seal), "{} was touched", path.display());
+            assert_eq!(
+                after.get(path),
+                Some(seal),
+                "{} was touched",
+                path.display()
+            );
         }
         for release in self.registry.releases() {
             let file = format!("{}-{}.crate", release.name, release.version);
