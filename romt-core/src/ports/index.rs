@@ -212,6 +212,11 @@ impl IndexError {
         match self {
             Self::Source { source, .. } => source.class(),
             Self::Store { source, .. } => source.class(),
+            // There is nothing wrong with it; it is for others.
+            Self::Config {
+                source: ConfigError::AuthRequired,
+                ..
+            } => ErrorClass::Upstream,
             Self::Config { .. } | Self::Refused { .. } | Self::Invalid(_) => ErrorClass::Refused,
             Self::Unpublished { .. } => ErrorClass::Usage,
         }
