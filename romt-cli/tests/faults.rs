@@ -387,7 +387,7 @@ fn hostile_u14_wrong_bytes_once_are_asked_for_again() {
 #[test]
 fn hostile_u14_wrong_bytes_are_never_shown() {
     let world = World::small();
-    let digest = victim(&world).digest();
+    let digest = victim(&world).digest().to_owned();
     holds_back(Fault::WrongBytes, 3, &["error[INTEGRITY]", &digest]);
 }
 
@@ -397,10 +397,10 @@ fn hostile_u14_an_index_with_a_wrong_digest_is_not_believed_for_ever() {
     let victim = victim(&world);
     let other = "0".repeat(64);
     let path = index_path(&victim.name);
-    let wrong = world.registry.index()[&path].replace(&victim.digest(), &other);
+    let wrong = world.registry.index()[&path].replace(victim.digest(), &other);
     world.fault_forever(&path, Fault::Body(wrong.into()));
     let ended = world.up();
-    ended.assert(3, &[&victim.label(), &victim.digest(), &other]);
+    ended.assert(3, &[&victim.label(), victim.digest(), &other]);
     world.assert_shows_all_but(&[&victim]);
     world.heal_and_finish();
 }

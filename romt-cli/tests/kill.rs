@@ -73,7 +73,7 @@ impl Stage {
             before,
             earlier,
             wanted,
-            duration: durations[1],
+            duration: durations[0],
         }
     }
 

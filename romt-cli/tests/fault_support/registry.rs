@@ -29,11 +29,12 @@ pub struct Release {
     pub version: String,
     pub bytes: Vec<u8>,
     pub yanked: bool,
+    digest: String,
 }
 
 impl Release {
-    pub fn digest(&self) -> String {
-        Sha256Digest::of(&self.bytes).to_string()
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The index line, without its line feed.
@@ -119,10 +120,12 @@ impl Registry {
         let mut random = Random::new(seed);
         let size = 1024 + random.below(59 * 1024);
         let bytes = (0..size.div_ceil(8)).flat_map(|_| random.next().to_le_bytes());
+        let bytes: Vec<u8> = bytes.take(size).collect();
         let release = Release {
             name: name.to_owned(),
             version: version.to_owned(),
-            bytes: bytes.take(size).collect(),
+            digest: Sha256Digest::of(&bytes).to_string(),
+            bytes,
             yanked: random.below(6) == 0,
         };
         self.0.entry(name.to_owned()).or_default().push(release);
