@@ -354,6 +354,10 @@ fn hostile_u12_an_upstream_that_goes_down_midway_is_resumed() {
     let lacking = lacking.filter_map(|(place, release)| (place % 3 > 0).then_some(release));
     let lacking: Vec<_> = lacking.collect();
     world.assert_shows_all_but(&lacking);
+    let ended = world.up_with(&["--retries", "0", "--timeout", "1", "-v"]);
+    for release in &lacking {
+        ended.assert(7, &[&format!("error[UPSTREAM]: {}", release.label())]);
+    }
     world.heal_and_finish();
 }
 
@@ -416,7 +420,7 @@ fn hostile_u18_junk_in_place_of_an_answer_is_a_network_fault() {
     let world = World::small();
     let victim = victim(&world);
     let junk = Fault::Raw("\x1b]0;junk\x07\r\n\r\n".into());
-    recovers(&world, &victim.path(), &[junk.clone()]);
+    recovers(&world, &victim.path(), std::slice::from_ref(&junk));
     holds_back(junk, 7, &["error[UPSTREAM]"]);
 }
 
@@ -457,6 +461,27 @@ fn what_was_shown_stays_shown_while_upstream_fails() {
     let lacking = world.registry.releases();
     let lacking: Vec<_> = lacking.filter(|r| !held.contains(&r.label())).collect();
     world.assert_shows_all_but(&lacking);
+    world.heal_and_finish();
+}
+
+/// The index file of a crate that the mirror has cannot be had any more.
+#[test]
+fn a_crate_that_is_held_stays_shown_while_its_index_file_fails() {
+    let world = World::small();
+    world.up().assert(0, &[]);
+    let before = tree::contents(&world.mirror);
+    let victim = victim(&world);
+    for (fault, code) in [
+        (Fault::status(500), 7),
+        (Fault::status(403), 7),
+        (Fault::TruncateAfter(50), 7),
+    ] {
+        world.fault_forever(&index_path(&victim.name), fault);
+        let ended = world.up();
+        ended.assert(code, &[&victim.label(), "stay as they were"]);
+        assert_eq!(tree::contents(&world.mirror), before);
+        world.assert_shows_all_but(&[]);
+    }
     world.heal_and_finish();
 }
 

@@ -1,7 +1,7 @@
 //! Runs that are killed at any point, and what they leave.
 
 #![cfg(unix)]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
 mod fault_support;
 
