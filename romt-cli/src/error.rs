@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt, io, path::Path};
 
-use romt_core::{ErrorClass, Escaped, SyncError, crates::ClosureError, ports::IndexError};
+use romt_core::{
+    ErrorClass, Escaped, SyncError,
+    crates::{ClosureError, ConfigError},
+    ports::IndexError,
+};
 
 /// Why a command failed, and what to try.
 #[derive(Debug)]
@@ -90,6 +94,13 @@ impl From<SyncError> for CliError {
                 "check the spelling; `-` and `_`, and upper and lower case, are told apart"
             }
             (_, ErrorClass::Busy) => "wait for the other romt to end, then run this again",
+            (
+                SyncError::Index(IndexError::Config {
+                    source: ConfigError::AuthRequired,
+                    ..
+                }),
+                _,
+            ) => "fetch with a cargo that may, then name its home: --index-url ~/.cargo",
             (SyncError::Index(IndexError::Config { .. }), _) => {
                 "--index-url must be the root of a sparse index"
             }

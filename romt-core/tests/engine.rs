@@ -1,5 +1,7 @@
 //! The engine over a source that counts and a store in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     fmt,
     sync::{

@@ -73,6 +73,10 @@ impl IndexBackend for PlainIndex {
         })
     }
 
+    async fn distrust(&self, _name: &CrateName) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     async fn settle(&self) -> Result<(), IndexError> {
         Ok(())
     }

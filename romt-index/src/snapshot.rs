@@ -187,6 +187,10 @@ impl IndexBackend for SnapshotIndex {
         }
     }
 
+    async fn distrust(&self, _name: &CrateName) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     async fn settle(&self) -> Result<(), IndexError> {
         Ok(())
     }

@@ -132,7 +132,8 @@ impl Printer {
         if failed.is_empty() || self.level < 0 {
             return;
         }
-        for failure in failed.iter().take(SHOWN) {
+        let shown = if self.level < 2 { SHOWN } else { usize::MAX };
+        for failure in failed.iter().take(shown) {
             let Failure {
                 label,
                 class,
@@ -141,12 +142,13 @@ impl Printer {
             } = failure;
             line(&format_args!("error[{class}]: {label}: {reason}"));
         }
-        if failed.len() > SHOWN {
-            line(&format_args!("… and {} more", failed.len() - SHOWN));
+        if failed.len() > shown {
+            let more = failed.len() - shown;
+            line(&format_args!("… and {more} more; -v names them all"));
         }
         line(&format_args!(
-            "note: {} of the crates are held back; the mirror shows none of them and has all \
-             that it shows",
+            "note: {} of the crates are held back, or stay as they were; the mirror has all that \
+             it shows",
             failed.len()
         ));
         line(&"help: run this again; it fetches only what is missing");

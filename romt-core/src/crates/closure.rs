@@ -338,6 +338,10 @@ mod tests {
             })
         }
 
+        async fn distrust(&self, _name: &CrateName) -> Result<(), IndexError> {
+            Ok(())
+        }
+
         async fn settle(&self) -> Result<(), IndexError> {
             Ok(())
         }

@@ -80,6 +80,11 @@ pub trait IndexBackend: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// what changed. Called at the end of a sync; an index that learns nothing
     /// has nothing to do.
     async fn settle(&self) -> Result<(), IndexError>;
+
+    /// Takes note that what was loaded of `name` in this run proved wrong or
+    /// wanting: the next run asks for all of it, whatever validator came with it.
+    /// An index that remembers nothing has nothing to do.
+    async fn distrust(&self, name: &CrateName) -> Result<(), IndexError>;
 }
 
 /// A change to what an index shows of one crate.
@@ -205,6 +210,11 @@ impl IndexError {
         match self {
             Self::Source { source, .. } => source.class(),
             Self::Store { source, .. } => source.class(),
+            // There is nothing wrong with it; it is for others.
+            Self::Config {
+                source: ConfigError::AuthRequired,
+                ..
+            } => ErrorClass::Upstream,
             Self::Config { .. } | Self::Refused { .. } | Self::Invalid(_) => ErrorClass::Refused,
             Self::Unpublished { .. } => ErrorClass::Usage,
         }

@@ -28,6 +28,11 @@ pub(super) struct Download {
     pub(super) events: Arc<dyn EventSink>,
 }
 
+/// How many bytes show that a connection is of use. One that breaks off sooner
+/// counts as another failure in a row, so that a source which gives a byte at a
+/// time is given up.
+const PROGRESS: u64 = 64 * 1024;
+
 struct Reading {
     download: Download,
     body: ByteStream,
@@ -37,6 +42,8 @@ struct Reading {
     validator: Option<Validator>,
     /// How many attempts have failed in a row.
     failed: u32,
+    /// Where the present attempt began.
+    began: u64,
     ended: bool,
 }
 
@@ -50,6 +57,7 @@ impl Download {
             size: fetched.size,
             validator: fetched.validator,
             failed: 0,
+            began: 0,
             ended: false,
             download: self,
         };
@@ -77,8 +85,10 @@ impl Reading {
             }
             let error = match self.body.next().await {
                 Some(Ok(bytes)) => {
-                    self.failed = 0;
                     self.offset += bytes.len() as u64;
+                    if self.offset - self.began >= PROGRESS {
+                        self.failed = 0;
+                    }
                     let events = &self.download.events;
                     events.emit(Event::Advanced {
                         bytes: bytes.len() as u64,
@@ -134,6 +144,7 @@ impl Reading {
             match self.download.open_at(Some(resume)).await {
                 Ok(fetched) if fetched.offset == self.offset => {
                     self.body = fetched.body;
+                    self.began = self.offset;
                     return Ok(());
                 }
                 // It begins at the beginning: the bytes are other ones now.

@@ -43,6 +43,8 @@ struct CratePlan {
     new: bool,
     /// What is to be fetched.
     missing: Vec<Artifact>,
+    /// What is not there and cannot be fetched.
+    held_back: Vec<Key>,
     /// How many versions are held already.
     present: u64,
     withdrawn: Vec<Arc<str>>,
@@ -92,7 +94,10 @@ impl Run<'_> {
         outcome.fetched = fetched.fetched;
         outcome.present += fetched.present;
         outcome.bytes = fetched.bytes;
-        let missing: HashSet<Key> = fetched.failed.iter().map(|(a, _)| a.key.clone()).collect();
+        let failed = fetched.failed.iter().map(|(artifact, _)| &artifact.key);
+        let held_back = plans.iter().flat_map(|plan| &plan.held_back);
+        let missing: HashSet<Key> = failed.chain(held_back).cloned().collect();
+        self.distrust(&plans, &fetched.failed).await?;
         outcome
             .failed
             .extend(fetched.failed.into_iter().map(|(_, failure)| failure));
@@ -170,6 +175,7 @@ impl Run<'_> {
         };
         let held = held.unwrap_or_default();
         let mut plan = CratePlan {
+            held_back: Vec::new(),
             name: name.clone(),
             shown: held.entries.clone(),
             upstream: known.clone(),
@@ -253,6 +259,7 @@ impl Run<'_> {
                 Err(error) => {
                     plan.failed
                         .push(Failure::new(label, ErrorClass::Refused, error.to_string()));
+                    plan.held_back.push(key);
                 }
             }
         }
@@ -315,6 +322,27 @@ impl Run<'_> {
         engine
             .run(stream::iter(artifacts), &self.events, &cancel)
             .await
+    }
+
+    /// What upstream's index says of a crate and cannot be right is asked for anew
+    /// by the next run.
+    async fn distrust(
+        &self,
+        plans: &[CratePlan],
+        failed: &[(Artifact, Failure)],
+    ) -> Result<(), SyncError> {
+        let wrong: HashSet<&Key> = failed
+            .iter()
+            .filter(|(_, failure)| failure.class == ErrorClass::Integrity)
+            .map(|(artifact, _)| &artifact.key)
+            .collect();
+        for plan in plans {
+            let is_wrong = plan.missing.iter().any(|a| wrong.contains(&a.key));
+            if is_wrong || !plan.failed.is_empty() {
+                self.upstream.index.distrust(&plan.name).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Shows what is there now, holding back what is missing.

@@ -142,6 +142,22 @@ impl Cache {
         Ok(())
     }
 
+    /// Keeps the file without its validator: what cut or spoilt the file on its
+    /// way may have left that as it was, and upstream would confirm it for ever.
+    pub(super) async fn distrust(&self, name: &str) -> Result<(), IndexError> {
+        let body = self.packed(name).await;
+        if body.is_some() || self.before(name).await?.is_some() {
+            self.hold(
+                name,
+                Fresh {
+                    body,
+                    validator: None,
+                },
+            );
+        }
+        Ok(())
+    }
+
     /// Holds what is to be written; says whether it has become much.
     fn hold(&self, name: &str, fresh: Fresh) -> bool {
         let mut state = self.state();
@@ -152,15 +168,17 @@ impl Cache {
 
     /// The file as it was last seen, if it is whole.
     pub(super) async fn body(&self, name: &str) -> Option<Bytes> {
+        packed::unpack(&self.packed(name).await?)
+    }
+
+    async fn packed(&self, name: &str) -> Option<Bytes> {
         let fresh = self.state().fresh.get(name).cloned();
-        let body = if let Some(fresh) = fresh {
-            fresh.body?
-        } else {
-            let snapshot = self.trees.get().await.ok()?;
-            let record = snapshot.find(name).await.ok()??;
-            snapshot.body(&record).await.ok()?
-        };
-        packed::unpack(&body)
+        if let Some(fresh) = fresh {
+            return fresh.body;
+        }
+        let snapshot = self.trees.get().await.ok()?;
+        let record = snapshot.find(name).await.ok()??;
+        snapshot.body(&record).await.ok()
     }
 
     /// Writes what is held. Readers of this cache go on meanwhile.

@@ -120,6 +120,13 @@ impl IndexBackend for SparseIndex {
             None => Ok(()),
         }
     }
+
+    async fn distrust(&self, name: &CrateName) -> Result<(), IndexError> {
+        match &self.cache {
+            Some(cache) => cache.distrust(&name.to_lowercase()).await,
+            None => Ok(()),
+        }
+    }
 }
 
 impl SparseIndex {

@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn bodies_round_trip() {
-        for body in [&b""[..], b"line\n", &[b'x'; 100_000]] {
+        for body in [&b""[..], b"line\n", &vec![b'x'; 100_000]] {
             assert_eq!(unpack(&pack(body)).unwrap(), body);
         }
     }

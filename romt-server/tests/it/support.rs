@@ -186,6 +186,10 @@ impl IndexBackend for FakeIndex {
         Ok(Loaded::Fresh { body, tag })
     }
 
+    async fn distrust(&self, _name: &CrateName) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     async fn settle(&self) -> Result<(), IndexError> {
         Ok(())
     }

@@ -14,8 +14,9 @@ use romt_core::{
     ports::{SourceError, SourceErrorKind, Validator},
 };
 
-/// The longest wait that a server may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
+/// The longest wait that is told apart from a longer one. Whether one this long is
+/// worth waiting for is the retry policy's to say, so it is not cut to what is.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// The prefixes tell the two kinds of validator apart, as in cargo's own cache.
 const ETAG_PREFIX: &str = "etag: ";
