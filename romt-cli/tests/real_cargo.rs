@@ -4,16 +4,12 @@
 //! The upstream is made of the crates that cargo has downloaded to build this
 //! workspace, so nothing here needs the internet.
 
-// What `cli.rs` uses of the support code, this does not, and the reverse.
+// Clippy takes only what is in a test function for a test.
+#![allow(clippy::print_stdout)]
+
+// Each of the tests uses another part of it.
 #[allow(dead_code)]
-mod support {
-    pub(crate) mod cargo;
-    pub(crate) mod http;
-    pub(crate) mod process;
-    pub(crate) mod tripwire;
-    pub(crate) mod upstream;
-    pub(crate) mod workspace;
-}
+mod support;
 
 use std::{
     collections::BTreeSet,
@@ -31,7 +27,7 @@ use support::{
     process::{Finished, Running, romt, run},
     tripwire::Tripwire,
     upstream::{PLAIN, Upstream},
-    workspace::{self, Downloaded},
+    workspace::{self, Downloaded, DownloadedCrate},
 };
 use tempfile::TempDir;
 
@@ -253,19 +249,18 @@ fn offline_serves_what_is_there_and_asks_nobody() {
 
 /// A lock file of those crates that the cargo home has.
 fn real_lockfile() -> (String, usize) {
-    let mut text = String::from("version = 4\n");
     let real = downloaded().crates.iter().filter(|krate| krate.is_real);
-    let mut count = 0;
-    for krate in real {
-        count += 1;
-        text.push_str(&format!(
+    let package = |krate: &DownloadedCrate| {
+        format!(
             "\n[[package]]\nname = \"{}\"\nversion = \"{}\"\n\
              source = \"registry+https://github.com/rust-lang/crates.io-index\"\n\
              checksum = \"{}\"\n",
             krate.name, krate.version, krate.checksum
-        ));
-    }
-    (text, count)
+        )
+    };
+    let packages: Vec<_> = real.map(package).collect();
+    let text = format!("version = 4\n{}", packages.concat());
+    (text, packages.len())
 }
 
 #[test]

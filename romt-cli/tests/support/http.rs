@@ -23,3 +23,31 @@ pub(crate) fn get(url: &str, path: &str) -> Option<(u16, String)> {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     Some((status, body.to_owned()))
 }
+
+/// An answer of which only the beginning was read.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    stream: TcpStream,
+    read: usize,
+}
+
+impl Begun {
+    /// Asks for `path`, and reads no more than the first bytes.
+    pub(crate) fn get(url: &str, path: &str) -> Self {
+        let host = url.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(host).expect("the server listens");
+        let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it is sent");
+        let mut first = [0; 100];
+        let read = stream.read(&mut first).expect("it is answered");
+        assert!(first.starts_with(b"HTTP/1.1 200"), "{first:?}");
+        Self { stream, read }
+    }
+
+    /// Reads the rest, and returns how many bytes there were, head and all.
+    pub(crate) fn finish(mut self) -> usize {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).expect("it is whole");
+        self.read + rest.len()
+    }
+}

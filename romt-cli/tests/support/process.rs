@@ -14,15 +14,29 @@ use super::tripwire::Tripwire;
 
 /// How long anything may take before a test gives up on it. Generous: it is met
 /// only by what hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// `romt`, in the directory `dir` and with an environment that has nothing of the
 /// user's in it: every address but loopback leads into `tripwire`.
+///
+/// # Panics
+///
+/// If the arguments leave the upstream at its default, which is crates.io: a test
+/// that goes wrong must not call there.
 pub(crate) fn romt<I: AsRef<OsStr>>(
     dir: &Path,
     tripwire: &Tripwire,
     args: impl IntoIterator<Item = I>,
 ) -> Command {
+    let args: Vec<_> = args
+        .into_iter()
+        .map(|arg| arg.as_ref().to_owned())
+        .collect();
+    let has = |wanted: &str| args.iter().any(|arg| arg == wanted);
+    assert!(
+        !has("up") || has("--index-url") || has("--help"),
+        "{args:?} would mean crates.io"
+    );
     let mut command = Command::new(env!("CARGO_BIN_EXE_romt"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();

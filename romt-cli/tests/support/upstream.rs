@@ -76,7 +76,17 @@ impl Upstream {
     /// Publishes a made-up crate: `deps` are `name@requirement`, and `?` behind
     /// one makes it optional. Returns its digest.
     pub(crate) fn publish(&mut self, name: &str, version: &str, deps: &[&str]) -> String {
-        let tarball = stand_in(name, version);
+        self.publish_as(name, version, deps, stand_in(name, version))
+    }
+
+    /// As [`publish`](Self::publish), with whatever bytes for a tarball.
+    pub(crate) fn publish_as(
+        &mut self,
+        name: &str,
+        version: &str,
+        deps: &[&str],
+        tarball: Vec<u8>,
+    ) -> String {
         let digest = Sha256Digest::of(&tarball).to_string();
         let deps: Vec<_> = deps.iter().map(|text| dependency(text)).collect();
         let line = serde_json::json!({
@@ -84,7 +94,8 @@ impl Upstream {
             "features": {}, "yanked": false,
         });
         let lines = self.index.entry(name.to_owned()).or_default();
-        lines.push_str(&format!("{line}\n"));
+        lines.push_str(&line.to_string());
+        lines.push('\n');
         let lines = lines.clone();
         self.put_index(name, lines);
         self.put_crate(name, version, tarball);
