@@ -143,8 +143,9 @@ pub(crate) struct UpstreamArgs {
     pub(crate) retries: u32,
     /// The proxy to go through; otherwise `HTTP_PROXY`, `HTTPS_PROXY`,
     /// `ALL_PROXY` and `NO_PROXY` of the environment count
+    // Parsed by us: clap would show the password of an address that is no URL.
     #[arg(long, value_name = "URL")]
-    pub(crate) proxy: Option<url::Url>,
+    pub(crate) proxy: Option<String>,
     /// Trust the certificate authorities in this PEM file too; `SSL_CERT_FILE` and
     /// `SSL_CERT_DIR` replace the system's
     #[arg(long, value_name = "FILE", env = "CARGO_HTTP_CAINFO")]

@@ -39,10 +39,13 @@ pub(crate) fn choose(args: &UpArgs) -> Result<Chosen, CliError> {
     })
 }
 
-/// The packages left out that a user would miss: not those of the workspace.
-pub(crate) fn missed(selection: &Selection) -> impl Iterator<Item = &LeftOut> {
-    let is_local = |left_out: &&LeftOut| left_out.origin.starts_with("a path");
-    selection.left_out().iter().filter(move |l| !is_local(l))
+/// The packages left out: first the names of those that are paths, which whoever
+/// has the project has too, then those that a user would miss.
+pub(crate) fn left_out(selection: &Selection) -> (Vec<String>, Vec<&LeftOut>) {
+    let all = selection.left_out().iter();
+    let (local, missed): (Vec<_>, Vec<_>) = all.partition(|l| l.origin.starts_with("a path"));
+    let local = local.iter().map(|l| l.package.to_string()).collect();
+    (local, missed)
 }
 
 /// The `Cargo.lock` in this directory or the nearest one above.

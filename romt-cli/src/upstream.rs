@@ -28,32 +28,47 @@ enum Place {
     CargoHome(PathBuf),
 }
 
-/// The upstream, with what it says kept in `store`.
-pub(crate) fn connect(
-    args: &UpstreamArgs,
-    store: &Arc<dyn Store>,
-    events: &Arc<dyn EventSink>,
-) -> Result<Upstream, CliError> {
-    let source: Arc<dyn Source> = match place(&args.index_url)? {
-        Place::Web(url) => {
-            require_tls(&url, args.allow_http)?;
-            Arc::new(web(args, url)?)
+/// What the arguments name, found to be usable and not yet asked anything.
+pub(crate) struct Origin {
+    index: Arc<dyn Source>,
+    crates: Arc<dyn Source>,
+}
+
+impl Origin {
+    /// Judges the arguments. Nothing is asked and nothing is written, so that bad
+    /// usage touches nothing.
+    pub(crate) fn open(args: &UpstreamArgs) -> Result<Self, CliError> {
+        let index: Arc<dyn Source> = match place(&args.index_url)? {
+            Place::Web(url) => {
+                require_tls(&url, args.allow_http)?;
+                Arc::new(web(args, url)?)
+            }
+            Place::Directory(path) => Arc::new(PathSource::new(path)),
+            Place::CargoHome(path) => Arc::new(cargo_home(path)?),
+        };
+        let mut crates = match &args.crates_url {
+            Some(template) => crates_source(args, template, index.clone())?,
+            None => index.clone(),
+        };
+        if let Some(home) = &args.cargo_home {
+            crates = Arc::new(SeededSource::new(Arc::new(cargo_home(home)?), crates));
         }
-        Place::Directory(path) => Arc::new(PathSource::new(path)),
-        Place::CargoHome(path) => Arc::new(cargo_home(path)?),
-    };
-    let index = SparseIndex::new(source.clone())
-        .with_retry(retry(args))
-        .with_events(events.clone())
-        .with_cache(store.clone());
-    let mut crates = match &args.crates_url {
-        Some(template) => crates_source(args, template, source)?,
-        None => source,
-    };
-    if let Some(home) = &args.cargo_home {
-        crates = Arc::new(SeededSource::new(Arc::new(cargo_home(home)?), crates));
+        Ok(Self { index, crates })
     }
-    Ok(Upstream::new(Arc::new(index), crates).with_download(args.crates_url.clone()))
+
+    /// The upstream, with what it says kept in `store`.
+    pub(crate) fn upstream(
+        &self,
+        args: &UpstreamArgs,
+        store: &Arc<dyn Store>,
+        events: &Arc<dyn EventSink>,
+    ) -> Upstream {
+        let index = SparseIndex::new(self.index.clone())
+            .with_retry(retry(args))
+            .with_events(events.clone())
+            .with_cache(store.clone());
+        Upstream::new(Arc::new(index), self.crates.clone()).with_download(args.crates_url.clone())
+    }
 }
 
 /// The source that reaches the crates of `template`, which the user vouches for.
@@ -93,7 +108,8 @@ pub(crate) fn retry(args: &UpstreamArgs) -> RetryPolicy {
 fn place(text: &str) -> Result<Place, CliError> {
     let address = text.strip_prefix("sparse+").unwrap_or(text);
     let invalid = |reason: &str| {
-        CliError::usage(format!("--index-url `{}`: {reason}", Escaped::new(text)))
+        let shown = Escaped::address(text);
+        CliError::usage(format!("--index-url `{shown}`: {reason}"))
             .with_help("write an address such as https://HOST/PATH/, a directory, or a cargo home")
     };
     if !address.contains("://") {
@@ -135,7 +151,7 @@ fn require_tls(url: &Url, allow_http: bool) -> Result<(), CliError> {
     }
     Err(CliError::usage(format!(
         "{} is not encrypted, so anybody on the way could change the index",
-        Escaped::new(url.as_str())
+        Escaped::address(url.as_str())
     ))
     .with_help("use https, or say --allow-http"))
 }
@@ -146,13 +162,29 @@ fn web(args: &UpstreamArgs, url: Url) -> Result<HttpSource, CliError> {
         .with_connect_timeout(timeout.min(Duration::from_secs(10)))
         .with_first_byte_timeout(timeout)
         .with_idle_timeout(timeout)
-        .with_proxy(args.proxy.clone().map(ProxyChoice::Through));
+        .with_proxy(proxy(args)?);
     if let Some(file) = &args.ca_file {
         options = options.with_extra_ca_file(file);
     }
     HttpClient::new(options)
         .and_then(|client| HttpSource::new(client, url))
         .map_err(|error| CliError::from_error(ErrorClass::Usage, &error))
+}
+
+fn proxy(args: &UpstreamArgs) -> Result<Option<ProxyChoice>, CliError> {
+    let Some(address) = &args.proxy else {
+        return Ok(None);
+    };
+    let invalid = |reason: &str| {
+        let shown = Escaped::address(address);
+        CliError::usage(format!("--proxy `{shown}`: {reason}"))
+    };
+    let url = Url::parse(address).map_err(|error| invalid(&error.to_string()))?;
+    // The HTTP library passes over a proxy of any other kind and goes directly.
+    if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
+        return Err(invalid("only http, https, socks5 and socks5h are known"));
+    }
+    Ok(Some(ProxyChoice::Through(url)))
 }
 
 fn cargo_home(path: impl AsRef<Path>) -> Result<CargoHomeSource, CliError> {

@@ -35,6 +35,25 @@ impl Escaped {
         Self(shown.into())
     }
 
+    /// Escapes an address, valid or not, without the user name and the password
+    /// in it, which no message shows.
+    ///
+    /// ```
+    /// # use romt_core::Escaped;
+    /// let shown = Escaped::address("https://user:secret@host/path");
+    /// assert_eq!(shown.to_string(), "https://host/path");
+    /// ```
+    pub fn address(address: &str) -> Self {
+        let Some((scheme, rest)) = address.split_once("://") else {
+            return Self::new(address);
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        match rest[..end].rfind('@') {
+            Some(at) => Self::new(format!("{scheme}://{}", &rest[at + 1..])),
+            None => Self::new(address),
+        }
+    }
+
     /// The escaped text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -105,6 +124,18 @@ impl InvalidValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_who_asks() {
+        for (address, shown) in [
+            ("https://u:p@h/x@y", "https://h/x@y"),
+            ("https://u:p@q@h", "https://h"),
+            ("https://h/?a@b", "https://h/?a@b"),
+            ("a/directory@home", "a/directory@home"),
+        ] {
+            assert_eq!(Escaped::address(address).as_str(), shown);
+        }
+    }
 
     #[test]
     fn control_bytes_and_non_ascii_are_escaped() {

@@ -13,7 +13,7 @@ use crate::{
     report::{Printer, Reporter},
     selection::{self, Chosen},
     signals::Signals,
-    upstream,
+    upstream::{self, Origin},
 };
 
 pub(crate) async fn run(args: UpArgs, printer: &Printer) -> Result<ExitCode, CliError> {
@@ -26,6 +26,7 @@ pub(crate) async fn run(args: UpArgs, printer: &Printer) -> Result<ExitCode, Cli
     }
     let signals = Signals::listen();
     let chosen = selection::choose(&args)?;
+    let origin = Origin::open(&args.upstream)?;
     let directory = MirrorDir::create(&args.mirror)?;
     let mut server = Server::prepare(&args, &directory, printer).await?;
     // What was published before is served at once, and while it is refreshed.
@@ -33,7 +34,8 @@ pub(crate) async fn run(args: UpArgs, printer: &Printer) -> Result<ExitCode, Cli
         server.start(&directory, &signals, printer).await?;
     }
     let reporter = Arc::new(Reporter::new(printer));
-    let synced = sync(&args, &chosen, &directory, &signals, &reporter, printer).await;
+    announce(&chosen, &directory, printer);
+    let synced = sync(&args, &chosen, &origin, &directory, &signals, &reporter).await;
     reporter.finish();
     let code = match synced {
         Ok(outcome) if outcome.cancelled => {
@@ -58,14 +60,8 @@ pub(crate) async fn run(args: UpArgs, printer: &Printer) -> Result<ExitCode, Cli
     Ok(code)
 }
 
-async fn sync(
-    args: &UpArgs,
-    chosen: &Chosen,
-    directory: &MirrorDir,
-    signals: &Signals,
-    reporter: &Arc<Reporter>,
-    printer: &Printer,
-) -> Result<SyncOutcome, CliError> {
+/// Says what is about to be mirrored, and what is not.
+fn announce(chosen: &Chosen, directory: &MirrorDir, printer: &Printer) {
     for lockfile in &chosen.lockfiles {
         printer.say(format_args!(
             "mirroring what {} needs into {}",
@@ -73,14 +69,31 @@ async fn sync(
             shown(&directory.path)
         ));
     }
-    for left_out in selection::missed(&chosen.selection) {
+    let (local, missed) = selection::left_out(&chosen.selection);
+    if !local.is_empty() {
+        printer.say(format_args!(
+            "left out, being on this machine already: {}",
+            local.join(", ")
+        ));
+    }
+    for left_out in missed {
         printer.warn(format_args!(
             "left out: {} comes from {}",
             left_out.package, left_out.origin
         ));
     }
+}
+
+async fn sync(
+    args: &UpArgs,
+    chosen: &Chosen,
+    origin: &Origin,
+    directory: &MirrorDir,
+    signals: &Signals,
+    reporter: &Arc<Reporter>,
+) -> Result<SyncOutcome, CliError> {
     let events: Arc<dyn EventSink> = reporter.clone();
-    let upstream = upstream::connect(&args.upstream, &directory.store, &events)?;
+    let upstream = origin.upstream(&args.upstream, &directory.store, &events);
     let options = SyncOptions::default()
         .with_jobs(args.upstream.num_jobs)
         .with_retry(upstream::retry(&args.upstream))

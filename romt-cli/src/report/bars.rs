@@ -54,10 +54,11 @@ impl Bars {
         if let Some(plan) = super::lines::plan(to_fetch, known_bytes, unknown_sizes) {
             self.bar.println(plan);
         }
-        self.bar.reset();
-        self.bar.set_length(to_fetch);
+        // The style comes first, lest the old one be drawn with the new numbers.
         self.bar
             .set_style(style("crates {bar:30} {pos}/{len} {eta} left  {wide_msg}"));
+        self.bar.set_length(to_fetch);
+        self.bar.reset();
     }
 
     pub(crate) fn finish(&self) {

@@ -151,7 +151,7 @@ fn origin_of(source: Option<&str>, registry: Option<&str>) -> Option<String> {
         Some(("path", address)) => ("a path", address),
         _ => ("an unknown source", source),
     };
-    Some(format!("{kind}: {}", Escaped::new(address)))
+    Some(format!("{kind}: {}", Escaped::address(address)))
 }
 
 /// A registry's URL without what two spellings of it may differ in.
@@ -225,7 +225,7 @@ mod tests {
     fn what_comes_from_elsewhere_is_named_and_left_out() {
         let lock = parse(
             "[[package]]\nname = \"me\"\nversion = \"0.1.0\"\n\
-             [[package]]\nname = \"g\"\nversion = \"0.1.0\"\nsource = \"git+https://h/g#abc\"\n\
+             [[package]]\nname = \"g\"\nversion = \"0.1.0\"\nsource = \"git+https://u:p@h/g#abc\"\n\
              [[package]]\nname = \"o\"\nversion = \"0.1.0\"\nsource = \"sparse+https://other/i/\"\n",
         );
         assert!(lock.crates.is_empty());
