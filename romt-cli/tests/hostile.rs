@@ -384,7 +384,7 @@ fn hostile_i17_replies_that_are_no_index_file_leave_what_was_held() {
         (Fault::status(404), 1),
         (Fault::status(410), 1),
         (Fault::status(451), 1),
-        (Fault::status_with(500, "ETag", tag), 7),
+        (Fault::status_with(500, "ETag", tag), 4),
     ] {
         world.fault_forever(&path, fault.clone());
         up(&world).assert(code, &["victim 2.0.0"]);

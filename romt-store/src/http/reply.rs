@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(wait("315360000"), Some(MAX_RETRY_AFTER));
         assert_eq!(wait(&"9".repeat(40)), Some(MAX_RETRY_AFTER));
         assert_eq!(date(-3600), Some(Duration::ZERO));
-        assert_eq!(date(3600), Some(MAX_RETRY_AFTER));
+        assert_eq!(date(10 * 86_400), Some(MAX_RETRY_AFTER));
         let soon = date(60).unwrap();
         assert!(soon > Duration::from_secs(50) && soon <= Duration::from_mins(1));
         for junk in ["", "soon", "-1", "1.5", "1 2", "+5"] {
