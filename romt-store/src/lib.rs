@@ -4,13 +4,30 @@
 //! |---|---|
 //! | [`FsStore`] | in a directory |
 //! | [`MemoryStore`] | in this process, for tests and for embedding |
+//!
+//! | source | takes its bytes from |
+//! |---|---|
+//! | [`HttpSource`] | an HTTP server |
+//! | [`PathSource`] | a directory |
+//! | [`StoreSource`] | another store |
+//! | [`CargoHomeSource`] | what cargo has downloaded on this machine |
+//! | [`SeededSource`] | a cargo home if it can, another source otherwise |
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod http;
 
+mod cargo_home;
 mod fs;
+mod local_file;
 mod memory;
+mod path;
 mod range;
+mod store_source;
 
+pub use cargo_home::{CachedCrate, CargoHomeError, CargoHomeSource, SeededSource};
 pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
+pub use http::{HttpClient, HttpOptions, HttpSource};
 pub use memory::MemoryStore;
+pub use path::PathSource;
+pub use store_source::StoreSource;
