@@ -15,7 +15,7 @@ use romt_benches::{
     figures::{Samples, Target, ratio},
     mirror,
     nginx::Nginx,
-    process::{argument, flush_file_system, is_installed},
+    process::{argument, flush_file_system, is_installed, processor_time},
     registry::Registry,
 };
 
@@ -39,6 +39,9 @@ struct Measured {
     rerun_memory: Samples,
     careless: Samples,
     careless_rerun: Samples,
+    curl_work: Samples,
+    cold_work: Samples,
+    rerun_work: Samples,
 }
 
 fn main() -> Result<(), Failure> {
@@ -107,16 +110,20 @@ impl Bench<'_> {
     fn round(&self, measured: &mut Measured) -> Result<(), Failure> {
         if is_installed("curl") {
             let directory = self.fresh()?;
-            let fetched = curl::fetch(self.address, &self.registry.paths()?, &directory)?;
+            let paths = self.registry.paths()?;
+            let fetch = || curl::fetch(self.address, &paths, &directory);
+            let fetched = working(&mut measured.curl_work, fetch)?;
             let flushed = flush_file_system(&directory)?;
             measured.curl.push_time(fetched);
             measured.curl_flushed.push_time(fetched + flushed);
         }
         let mirror = self.fresh()?;
-        let (took, memory) = self.sync(&mirror, true, true)?;
+        let cold = || self.sync(&mirror, true, true);
+        let (took, memory) = working(&mut measured.cold_work, cold)?;
         measured.cold.push(took);
         measured.cold_memory.push(memory);
-        let (took, memory) = self.sync(&mirror, true, false)?;
+        let rerun = || self.sync(&mirror, true, false);
+        let (took, memory) = working(&mut measured.rerun_work, rerun)?;
         measured.rerun.push(took);
         measured.rerun_memory.push(memory);
         let mirror = self.fresh()?;
@@ -148,6 +155,19 @@ impl Bench<'_> {
     }
 }
 
+/// Does `work`, and notes the processor time of the programs that it runs.
+fn working<T>(
+    samples: &mut Samples,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let before = processor_time();
+    let done = work()?;
+    if let (Some(before), Some(after)) = (before, processor_time()) {
+        samples.push(after - before);
+    }
+    Ok(done)
+}
+
 fn print(measured: &Measured) {
     let seconds = |label, samples: &Samples| println!("{}", samples.row(label, "s", 3));
     let memory = |label, samples: &Samples| println!("{}", samples.row(label, "MiB", 1));
@@ -161,6 +181,9 @@ fn print(measured: &Measured) {
     seconds("romt, cold, SyncPolicy::Never", &measured.careless);
     seconds("romt, rerun", &measured.rerun);
     seconds("romt, rerun, SyncPolicy::Never", &measured.careless_rerun);
+    seconds("processor time, curl", &measured.curl_work);
+    seconds("processor time, romt, cold", &measured.cold_work);
+    seconds("processor time, romt, rerun", &measured.rerun_work);
     memory("peak memory, cold", &measured.cold_memory);
     memory("peak memory, rerun", &measured.rerun_memory);
     let cold = measured.cold.median();
