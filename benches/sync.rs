@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "this prints figures")]
 
 use std::{
+    cell::Cell,
     fs,
     path::{Path, PathBuf},
 };
@@ -71,7 +72,8 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measure(crates: usize, rounds: usize) -> Result<(), Failure> {
-    let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let place = argument("--dir").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").to_owned());
+    let work = tempfile::tempdir_in(place)?;
     let root = work.path().join("registry");
     let registry = Registry::generate(&root, crates)?;
     let nginx = Nginx::serve(&root, true)?;
@@ -88,6 +90,7 @@ fn measure(crates: usize, rounds: usize) -> Result<(), Failure> {
         lockfile,
         address: nginx.address(),
         registry: &registry,
+        copies: Cell::new(0),
     };
     let mut measured = Measured::default();
     for _ in 0..rounds {
@@ -102,6 +105,7 @@ struct Bench<'a> {
     lockfile: PathBuf,
     address: &'a str,
     registry: &'a Registry,
+    copies: Cell<u32>,
 }
 
 impl Bench<'_> {
@@ -130,17 +134,17 @@ impl Bench<'_> {
         measured.careless.push(self.sync(&mirror, false, true)?.0);
         let rerun = self.sync(&mirror, false, false)?;
         measured.careless_rerun.push(rerun.0);
-        self.fresh().map(drop)
+        Ok(())
     }
 
     /// A directory that does not exist yet, and a disk that has nothing to do.
+    ///
+    /// Earlier copies stay until all is over: where many files have been deleted
+    /// within the last minutes, file systems take longer to create new ones.
     fn fresh(&self) -> Result<PathBuf, Failure> {
-        let directory = self.work.join("copy");
-        if directory.exists() {
-            fs::remove_dir_all(&directory)?;
-        }
+        self.copies.set(self.copies.get() + 1);
         flush_file_system(self.work)?;
-        Ok(directory)
+        Ok(self.work.join(format!("copy-{}", self.copies.get())))
     }
 
     /// Seconds and MiB of a sync that is to find nothing, or everything, there.
