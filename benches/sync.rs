@@ -14,7 +14,7 @@ use std::{
 use romt_benches::{
     Failure, curl,
     figures::{Samples, Target, ratio},
-    mirror,
+    mirror::{self, Synced},
     nginx::Nginx,
     process::{argument, flush_file_system, is_installed, processor_time},
     registry::Registry,
@@ -36,6 +36,9 @@ struct Measured {
     curl_flushed: Samples,
     cold: Samples,
     cold_memory: Samples,
+    planning: Samples,
+    fetching: Samples,
+    publishing: Samples,
     rerun: Samples,
     rerun_memory: Samples,
     careless: Samples,
@@ -123,17 +126,22 @@ impl Bench<'_> {
         }
         let mirror = self.fresh()?;
         let cold = || self.sync(&mirror, true, true);
-        let (took, memory) = working(&mut measured.cold_work, cold)?;
-        measured.cold.push(took);
-        measured.cold_memory.push(memory);
+        let synced = working(&mut measured.cold_work, cold)?;
+        let [planned, fetched, published] = synced.until;
+        measured.cold.push_time(synced.took);
+        measured.cold_memory.push(memory(&synced));
+        measured.planning.push_time(planned);
+        measured.fetching.push_time(fetched - planned);
+        measured.publishing.push_time(published - fetched);
         let rerun = || self.sync(&mirror, true, false);
-        let (took, memory) = working(&mut measured.rerun_work, rerun)?;
-        measured.rerun.push(took);
-        measured.rerun_memory.push(memory);
+        let synced = working(&mut measured.rerun_work, rerun)?;
+        measured.rerun.push_time(synced.took);
+        measured.rerun_memory.push(memory(&synced));
         let mirror = self.fresh()?;
-        measured.careless.push(self.sync(&mirror, false, true)?.0);
+        let cold = self.sync(&mirror, false, true)?;
+        measured.careless.push_time(cold.took);
         let rerun = self.sync(&mirror, false, false)?;
-        measured.careless_rerun.push(rerun.0);
+        measured.careless_rerun.push_time(rerun.took);
         Ok(())
     }
 
@@ -147,16 +155,20 @@ impl Bench<'_> {
         Ok(self.work.join(format!("copy-{}", self.copies.get())))
     }
 
-    /// Seconds and MiB of a sync that is to find nothing, or everything, there.
-    fn sync(&self, mirror: &Path, durable: bool, cold: bool) -> Result<(f64, f64), Failure> {
+    /// A sync that is to find nothing, or everything, there.
+    fn sync(&self, mirror: &Path, durable: bool, cold: bool) -> Result<Synced, Failure> {
         let synced = mirror::sync(mirror, &self.lockfile, self.address, durable)?;
         let all = self.registry.names().len() as u64;
         let expected = if cold { (all, 0) } else { (0, all) };
         if (synced.fetched, synced.present) != expected {
             return Err(format!("the sync did something else than it should: {synced:?}").into());
         }
-        Ok((synced.took.as_secs_f64(), synced.peak.unwrap_or(f64::NAN)))
+        Ok(synced)
     }
+}
+
+fn memory(synced: &Synced) -> f64 {
+    synced.peak.unwrap_or(f64::NAN)
 }
 
 /// Does `work`, and notes the processor time of the programs that it runs.
@@ -182,6 +194,9 @@ fn print(measured: &Measured) {
         seconds("curl, then sync -f", &measured.curl_flushed);
     }
     seconds("romt, cold", &measured.cold);
+    seconds("  planning", &measured.planning);
+    seconds("  fetching", &measured.fetching);
+    seconds("  publishing", &measured.publishing);
     seconds("romt, cold, SyncPolicy::Never", &measured.careless);
     seconds("romt, rerun", &measured.rerun);
     seconds("romt, rerun, SyncPolicy::Never", &measured.careless_rerun);

@@ -7,12 +7,13 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use romt_core::{
-    IndexBackend as _, Lockfile, Mirror, MirrorLayout, Selection, SyncOptions, Upstream,
+    Event, EventSink, IndexBackend as _, Lockfile, Mirror, MirrorLayout, Selection, SyncOptions,
+    Upstream,
 };
 use romt_index::{SnapshotIndex, SparseIndex};
 use romt_server::{HostPolicy, Limits, ServedMirror, ServerOptions, router, serve};
@@ -38,6 +39,29 @@ pub struct Synced {
     pub present: u64,
     /// The most memory that the process had, in MiB.
     pub peak: Option<f64>,
+    /// How long it took until the plan was made, until the last crate was durable
+    /// and until all was published.
+    pub until: [Duration; 3],
+}
+
+/// Notes when the parts of a sync end.
+struct Phases {
+    began: Instant,
+    until: Mutex<[Duration; 3]>,
+}
+
+impl EventSink for Phases {
+    fn emit(&self, event: Event) {
+        let ended = match event {
+            Event::Planned { .. } => 0,
+            Event::Finished { .. } => 1,
+            Event::Published { .. } => 2,
+            _ => return,
+        };
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        // A part that did not happen took no time.
+        until[ended..].fill(self.began.elapsed());
+    }
 }
 
 /// Does what this process was started for, if it was started as a child.
@@ -80,6 +104,11 @@ pub fn sync(
             0 => None,
             kib => Some(f64::from(u32::try_from(kib)?) / 1024.0),
         },
+        until: [
+            Duration::from_millis(next()??),
+            Duration::from_millis(next()??),
+            Duration::from_millis(next()??),
+        ],
     })
 }
 
@@ -133,6 +162,10 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 #[expect(clippy::print_stdout, reason = "this is how the child answers")]
 async fn sync_here(mirror: &str, lockfile: &str, index: &str, policy: &str) -> Result<(), Failure> {
+    let phases = Arc::new(Phases {
+        began: Instant::now(),
+        until: Mutex::default(),
+    });
     let policy = match policy {
         "never" => SyncPolicy::Never,
         _ => SyncPolicy::Batch,
@@ -147,13 +180,23 @@ async fn sync_here(mirror: &str, lockfile: &str, index: &str, policy: &str) -> R
     let lockfile = Lockfile::parse(&std::fs::read_to_string(lockfile)?, None)?;
     let selection = Selection::from(lockfile);
     let outcome = mirror
-        .sync(&upstream, &selection, &SyncOptions::default(), Arc::new(()))
+        .sync(
+            &upstream,
+            &selection,
+            &SyncOptions::default(),
+            phases.clone(),
+        )
         .await?;
     if let Some(failure) = outcome.failed.first() {
         return Err(format!("{}: {}", failure.label, failure.reason).into());
     }
     let peak = process::peak_memory().unwrap_or_default();
-    println!("{} {} {peak}", outcome.fetched, outcome.present);
+    let until = *phases.until.lock().unwrap_or_else(PoisonError::into_inner);
+    let [planned, fetched, published] = until.map(|until| until.as_millis());
+    println!(
+        "{} {} {peak} {planned} {fetched} {published}",
+        outcome.fetched, outcome.present
+    );
     Ok(())
 }
 
