@@ -5,6 +5,10 @@ use std::io;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 use romt_core::ports::ObjectVersion;
 
+#[cfg(target_os = "linux")]
+pub(super) use self::linux::*;
+#[cfg(not(target_os = "linux"))]
+pub(super) use self::not_linux::*;
 #[cfg(not(unix))]
 pub(super) use self::other::*;
 #[cfg(unix)]
@@ -42,6 +46,53 @@ pub(super) fn rename_if_absent(from: &Dir, old: &str, to: &Dir, new: &str) -> io
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => from.rename(old, to, new),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{Dir, io};
+
+    /// Whether flushing a file system reports that bytes could not be written.
+    pub(in super::super) fn sync_all_tells_errors() -> bool {
+        // Since Linux 5.8.
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+        let release = release.unwrap_or_default();
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+        let mut next = || numbers.next().and_then(|n| n.parse::<u32>().ok());
+        matches!((next(), next()), (Some(major), Some(minor)) if (major, minor) >= (5, 8))
+    }
+
+    /// Flushes the file system that `dir` is in. `false` if it is of a kind that
+    /// may not do it right; those over a network or in a process may not.
+    pub(in super::super) fn sync_file_system(dir: &Dir) -> io::Result<bool> {
+        const EXT: i128 = 0xef53;
+        const XFS: i128 = 0x5846_5342;
+        const BTRFS: i128 = 0x9123_683e;
+        let file = super::unix::open_dir(dir)?;
+        // Its type is not the same everywhere.
+        let kind = i128::from(rustix::fs::fstatfs(&file)?.f_type) & 0xffff_ffff;
+        if ![EXT, XFS, BTRFS].contains(&kind) {
+            return Ok(false);
+        }
+        rustix::fs::syncfs(&file)?;
+        // Without a journal, the disk's own cache is flushed before the names
+        // are written. This flushes it again.
+        file.sync_all()?;
+        Ok(true)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod not_linux {
+    use super::{Dir, io};
+
+    pub(in super::super) fn sync_all_tells_errors() -> bool {
+        false
+    }
+
+    pub(in super::super) fn sync_file_system(_dir: &Dir) -> io::Result<bool> {
+        Ok(false)
     }
 }
 
@@ -133,12 +184,17 @@ mod unix {
             || Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno))
     }
 
+    /// The directory, as a file that can be flushed: `dir` may be a handle that
+    /// only names it.
+    pub(super) fn open_dir(dir: &Dir) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(dir, ".", flags, Mode::empty())?;
+        Ok(File::from(file))
+    }
+
     /// Flushes the names in a directory. `false` if this file system cannot.
     pub(in super::super) fn sync_dir(dir: &Dir) -> io::Result<bool> {
-        // The handle may be one that only names the directory, so open it anew.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(dir, ".", flags, Mode::empty())?);
-        match file.sync_all() {
+        match open_dir(dir)?.sync_all() {
             Ok(()) => Ok(true),
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),

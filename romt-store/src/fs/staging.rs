@@ -81,7 +81,7 @@ impl Run {
             .open_with(&name, platform::with_mode(&mut options, 0o600))
             .map_err(FsError::io("create the staging file of"))?;
         Ok(StagedFile {
-            file: file.into_std(),
+            file: Arc::new(file.into_std()),
             entry: StagedName {
                 name: Some(name),
                 run: Arc::clone(self),
@@ -145,7 +145,8 @@ fn unique_nanos() -> u64 {
 /// A file that is gone when dropped, unless it was published.
 #[derive(Debug)]
 pub(super) struct StagedFile {
-    file: File,
+    /// Shared with whoever flushes it.
+    file: Arc<File>,
     entry: StagedName,
 }
 
@@ -168,29 +169,29 @@ impl Drop for StagedName {
 
 impl StagedFile {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FsError> {
-        self.file.write_all(bytes).map_err(FsError::io("write"))
+        (&*self.file).write_all(bytes).map_err(FsError::io("write"))
     }
 
     /// The file, to be filled by the system.
-    pub(super) fn file_mut(&mut self) -> &mut File {
-        &mut self.file
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
     }
 
-    /// Ends the writing. After an error the file must be dropped: a second flush
-    /// of the same handle may succeed although the bytes are lost.
-    pub(super) fn finish(&mut self, flush: bool) -> Result<(), FsError> {
+    /// Ends the writing. After this or a flush failed the file must be dropped: a
+    /// second flush of the same handle may succeed although the bytes are lost.
+    pub(super) fn finish(&mut self) -> Result<(), FsError> {
         // Clocks of file systems tick slowly, and a freed inode comes back at
         // once. This alone tells two writings of one length apart.
         let stamp = UNIX_EPOCH + Duration::from_nanos(unique_nanos());
         self.file
             .set_modified(stamp)
             .map_err(FsError::io("set the time of"))?;
-        platform::set_mode(&self.file, self.entry.run.mode)
-            .map_err(FsError::io("set the mode of"))?;
-        if flush {
-            self.file.sync_all().map_err(FsError::io("flush"))?;
-        }
-        Ok(())
+        platform::set_mode(&self.file, self.entry.run.mode).map_err(FsError::io("set the mode of"))
+    }
+
+    /// Flushes the bytes.
+    pub(super) fn flush(&self) -> Result<(), FsError> {
+        self.file.sync_all().map_err(FsError::io("flush"))
     }
 
     /// Gives the file its final name, replacing what has it or, if `replace` is

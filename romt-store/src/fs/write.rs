@@ -1,7 +1,8 @@
 //! Putting, copying and deleting.
 //!
 //! A body that fits into [`SMALL`] bytes costs one trip to a blocking thread for
-//! all of it; a longer one costs a trip per [`PIECE`], so that memory stays flat.
+//! all of it, or two with a shared flush in between; a longer one costs a trip per
+//! [`PIECE`], so that memory stays flat.
 //! Whatever happens, the staging file is owned by exactly one future or closure
 //! and goes when that is dropped.
 
@@ -51,9 +52,7 @@ pub(super) async fn put(
     };
     let first = body.next(SMALL).await.map_err(ended_badly)?;
     let put = Put::new(inner, key, mode);
-    let meta = if body.ended() {
-        put.run(move |put| put.all_at_once(&first)).await
-    } else {
+    let meta = if !body.ended() {
         let mut staged = put
             .run(move |put| put.begin(&first))
             .await
@@ -63,7 +62,17 @@ pub(super) async fn put(
             let write = move |_: &Steps| staged.write(&piece).map(|()| staged);
             staged = put.run(write).await.map_err(&wrong)?;
         }
-        put.run(move |put| put.end(staged)).await
+        if inner.flusher.shares() {
+            let finish = move |_: &Steps| staged.finish().map(|()| staged);
+            put.end_together(put.run(finish).await).await
+        } else {
+            put.run(move |put| put.end(staged)).await
+        }
+    } else if inner.flusher.shares() {
+        let staged = put.run(move |put| put.whole(&first)).await;
+        put.end_together(staged).await
+    } else {
+        put.run(move |put| put.all_at_once(&first)).await
     };
     let meta = meta.map_err(&wrong)?;
     inner.flusher.flush(key).await.map_err(&wrong)?;
@@ -97,7 +106,7 @@ pub(super) async fn delete(inner: &Arc<Inner>, key: &Key) -> Result<(), StoreErr
     let target = key.clone();
     let removed = blocking(move || remove(&this, &target)).await;
     if removed.map_err(&wrong)? {
-        inner.flusher.flush(key).await.map_err(&wrong)?;
+        inner.flusher.flush_removal(key).await.map_err(&wrong)?;
     }
     Ok(())
 }
@@ -166,21 +175,46 @@ impl Put {
         let steps = Arc::clone(&self.steps);
         blocking(move || step(&steps)).await
     }
+
+    /// Flushes what is staged together with what others have staged, and
+    /// publishes it.
+    async fn end_together(
+        &self,
+        staged: Result<StagedFile, FsError>,
+    ) -> Result<ObjectMeta, FsError> {
+        let staged = staged?;
+        let flusher = &self.steps.inner.flusher;
+        flusher.flush_file(staged.file()).await?;
+        self.run(move |put| put.publish_flushed(staged)).await
+    }
 }
 
 impl Steps {
     fn all_at_once(&self, content: &[u8]) -> Result<ObjectMeta, FsError> {
-        let staged = self.begin(content)?;
+        let staged = self.stage(content)?;
         self.end(staged)
+    }
+
+    /// Stages all of a body.
+    fn whole(&self, content: &[u8]) -> Result<StagedFile, FsError> {
+        let mut staged = self.stage(content)?;
+        staged.finish()?;
+        Ok(staged)
     }
 
     /// Stages the first bytes, unless it is clear already that this cannot end
     /// well.
     fn begin(&self, first: &[u8]) -> Result<StagedFile, FsError> {
-        self.check_wanted()?;
         if let Some(dir) = self.inner.parent_for_writing(&self.key)? {
             self.check_target(&dir)?;
         }
+        self.stage(first)
+    }
+
+    /// Stages the first bytes. Whether the target allows the put is looked at when
+    /// publishing; of a body that is here already, looking twice saves nothing.
+    fn stage(&self, first: &[u8]) -> Result<StagedFile, FsError> {
+        self.check_wanted()?;
         let mut staged = self.inner.stage()?;
         staged.write(first)?;
         Ok(staged)
@@ -188,7 +222,14 @@ impl Steps {
 
     /// Flushes and publishes.
     fn end(&self, mut staged: StagedFile) -> Result<ObjectMeta, FsError> {
-        staged.finish(self.inner.flusher.flushes_files())?;
+        staged.finish()?;
+        if self.inner.flusher.flushes_files() {
+            staged.flush()?;
+        }
+        self.publish_flushed(staged)
+    }
+
+    fn publish_flushed(&self, mut staged: StagedFile) -> Result<ObjectMeta, FsError> {
         // Not before the bytes are safe: a put that fails leaves no directories.
         let dir = self.parent()?;
         let meta = match self.publish(&mut staged, &dir) {
@@ -258,12 +299,12 @@ impl Steps {
         let dir = self.inner.existing_parent(source).map_err(wrong)?;
         let dir = dir.ok_or(CopyError::Source(FsError::NotFound))?;
         let (mut file, meta) = tree::open_object(&dir, source.file_name()).map_err(wrong)?;
-        let mut staged = self.begin(&[])?;
+        let staged = self.begin(&[])?;
         let mut left = meta.len();
         while left > 0 {
             self.check_wanted()?;
             // The system copies within the file system, if it can.
-            let copied = io::copy(&mut (&mut file).take(left.min(COPY)), staged.file_mut())
+            let copied = io::copy(&mut (&mut file).take(left.min(COPY)), &mut &**staged.file())
                 .map_err(FsError::io("write"))?;
             if copied == 0 {
                 let action = "read all of";
