@@ -18,7 +18,7 @@ use crate::tree::{Record, Snapshot, Snapshots, TreeError, TreePlace, TreeWriter}
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many plain files are written at once.
-const WRITES: usize = 32;
+const WRITES: usize = 256;
 
 /// The largest note of which state the plain files show, in bytes.
 const MAX_NOTE: u64 = 1024;

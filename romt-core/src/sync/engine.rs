@@ -21,7 +21,7 @@ use crate::{
 
 /// How many more artifacts are being made durable than are being fetched, for
 /// each download. Flushing many files together costs little more than one.
-const COMMITS_PER_JOB: usize = 3;
+const COMMITS_PER_JOB: usize = 15;
 
 /// How the engine works.
 #[derive(Clone, Debug)]
