@@ -356,7 +356,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use futures::{StreamExt as _, stream};
-    use romt_core::{Key, StoreExt as _};
+    use romt_core::{Key, Store as _, StoreExt as _};
 
     use crate::{FsStore, FsStoreOptions, SyncPolicy};
 
