@@ -31,7 +31,10 @@ use std::{
 
 use cap_std::fs::Dir;
 use romt_core::Key;
-use tokio::task;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 pub use self::error::FsOpenError;
 use self::{
@@ -40,6 +43,9 @@ use self::{
     staging::{Run, StagedFile},
     tree::{Tree, parent_of},
 };
+
+/// How many steps of puts are taken at once, on threads that may wait.
+const STEPS: usize = 16;
 
 /// When objects are flushed to disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +117,9 @@ struct Inner {
     options: FsStoreOptions,
     /// Begins with the first write, so that readers create nothing.
     run: Mutex<Option<Arc<Run>>>,
+    /// The turns to take a step of a put. More at once would not be faster: they
+    /// would wait for each other in the staging directory, on a thread each.
+    steps: Arc<Semaphore>,
     /// Held alone between comparing a version and replacing it.
     publishing: RwLock<()>,
 }
@@ -165,6 +174,16 @@ impl Inner {
         };
         drop(current);
         run.stage()
+    }
+
+    /// Waits for the turn to take a step of a put. Where steps flush for
+    /// themselves, there is none to wait for.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        if self.options.sync == SyncPolicy::Always {
+            return None;
+        }
+        // It is never closed.
+        Arc::clone(&self.steps).acquire_owned().await.ok()
     }
 
     fn publishing(&self) -> RwLockReadGuard<'_, ()> {

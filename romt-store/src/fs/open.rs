@@ -8,9 +8,11 @@ use std::{
 };
 
 use cap_std::{ambient_authority, fs::Dir};
+use tokio::sync::Semaphore;
 
 use super::{
-    FsOpenError, FsStore, FsStoreOptions, Inner, SyncPolicy, flush::Flusher, platform, tree::Tree,
+    FsOpenError, FsStore, FsStoreOptions, Inner, STEPS, SyncPolicy, flush::Flusher, platform,
+    tree::Tree,
 };
 
 impl FsStore {
@@ -31,6 +33,7 @@ impl FsStore {
             tree,
             options,
             run: Mutex::default(),
+            steps: Arc::new(Semaphore::new(STEPS)),
             publishing: RwLock::default(),
         };
         Ok(Self {

@@ -173,7 +173,13 @@ impl Put {
         step: impl FnOnce(&Steps) -> Result<T, FsError> + Send + 'static,
     ) -> Result<T, FsError> {
         let steps = Arc::clone(&self.steps);
-        blocking(move || step(&steps)).await
+        let turn = steps.inner.turn().await;
+        let done = blocking(move || {
+            // Given up by the step itself: it goes on if this future is dropped.
+            let _turn = turn;
+            step(&steps)
+        });
+        done.await
     }
 
     /// Flushes what is staged together with what others have staged, and
