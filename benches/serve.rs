@@ -69,7 +69,7 @@ fn main() -> Result<(), Failure> {
 fn make_mirror(work: &Path, directory: &Path, crates: usize) -> Result<Registry, Failure> {
     let root = work.join("registry");
     let registry = Registry::generate(&root, crates)?;
-    let upstream = Nginx::serve(&root, true)?;
+    let upstream = Nginx::serve(&root, false)?;
     registry.serve_at(upstream.address())?;
     let lockfile = work.join("Cargo.lock");
     fs::write(&lockfile, registry.lockfile())?;

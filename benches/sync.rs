@@ -79,7 +79,7 @@ fn measure(crates: usize, rounds: usize) -> Result<(), Failure> {
     let work = tempfile::tempdir_in(place)?;
     let root = work.path().join("registry");
     let registry = Registry::generate(&root, crates)?;
-    let nginx = Nginx::serve(&root, true)?;
+    let nginx = Nginx::serve(&root, false)?;
     registry.serve_at(nginx.address())?;
     let lockfile = work.path().join("Cargo.lock");
     fs::write(&lockfile, registry.lockfile())?;
@@ -131,8 +131,10 @@ impl Bench<'_> {
         measured.cold.push_time(synced.took);
         measured.cold_memory.push(memory(&synced));
         measured.planning.push_time(planned);
-        measured.fetching.push_time(fetched - planned);
-        measured.publishing.push_time(published - fetched);
+        measured.fetching.push_time(fetched.saturating_sub(planned));
+        measured
+            .publishing
+            .push_time(published.saturating_sub(fetched));
         let rerun = || self.sync(&mirror, true, false);
         let synced = working(&mut measured.rerun_work, rerun)?;
         measured.rerun.push_time(synced.took);

@@ -1,6 +1,6 @@
 //! The ceiling: curl, fetching the same files.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
 use crate::{Failure, process};
 
@@ -14,10 +14,8 @@ pub fn fetch(address: &str, paths: &[String], directory: &Path) -> Result<Durati
     let mut text = String::new();
     for path in paths {
         let to = directory.join(path);
-        text.push_str(&format!(
-            "url = \"http://{address}/{path}\"\noutput = \"{}\"\n",
-            to.display()
-        ));
+        writeln!(text, "url = \"http://{address}/{path}\"")?;
+        writeln!(text, "output = \"{}\"", to.display())?;
     }
     fs::write(&config, text)?;
     fs::create_dir(directory)?;

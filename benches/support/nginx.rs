@@ -97,7 +97,7 @@ fn configuration(state: &Path, root: &Path, address: &str, cached: bool) -> Stri
         .filter(|_| is_root())
         .map_or("", |_| "user root;\n");
     let open_files = if cached {
-        "open_file_cache max=100000 inactive=60s; open_file_cache_valid 60s;"
+        "open_file_cache max=8000 inactive=60s; open_file_cache_valid 60s;"
     } else {
         ""
     };

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashSet,
+    fmt::Write as _,
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -67,11 +68,12 @@ impl Registry {
             write(&root.join(Self::index_path(name)?), line.as_bytes())?;
             write(&root.join(Self::crate_path(name)), &body)?;
             registry.bytes += (line.len() + body.len()) as u64;
-            registry.lock.push_str(&format!(
+            write!(
+                registry.lock,
                 "\n[[package]]\nname = \"{name}\"\nversion = \"{VERSION}\"\n\
                  source = \"registry+https://github.com/rust-lang/crates.io-index\"\n\
                  checksum = \"{digest}\"\n"
-            ));
+            )?;
         }
         registry.names = names;
         Ok(registry)

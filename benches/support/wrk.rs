@@ -1,6 +1,6 @@
 //! The load: wrk, cycling over many addresses.
 
-use std::{fs, path::Path, process::Command};
+use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use crate::{Failure, process};
 
@@ -25,7 +25,7 @@ impl Script {
     pub fn write(file: &Path, paths: &[String]) -> Result<Self, Failure> {
         let mut text = "local paths = {\n".to_owned();
         for path in paths {
-            text.push_str(&format!("\"/{path}\",\n"));
+            writeln!(text, "\"/{path}\",")?;
         }
         text.push_str(
             "}
