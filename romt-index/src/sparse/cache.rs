@@ -105,7 +105,9 @@ impl Cache {
         let known = Known::Present(Tag::of_digest(&Sha256Digest::of(body)));
         self.confirm(name, known.clone());
         let fresh = Fresh {
-            body: Some(body.clone()),
+            // A copy: the original may be a small part of a buffer that a
+            // connection was read into, and would keep all of it.
+            body: Some(Bytes::copy_from_slice(body)),
             validator,
         };
         if self.hold(name, fresh) {
