@@ -1,0 +1,21 @@
+//! What the benches share.
+//!
+//! | module | has |
+//! |---|---|
+//! | [`registry`] | a made-up registry, as static files |
+//! | [`nginx`] | a web server over a directory, for a while |
+//! | [`mirror`] | what `romt up` and `romt serve` do, in a process of its own |
+//! | [`curl`], [`wrk`] | the ceiling and the load |
+//! | [`process`] | running and timing other programs |
+//! | [`figures`] | medians and how they are printed |
+
+pub mod curl;
+pub mod figures;
+pub mod mirror;
+pub mod nginx;
+pub mod process;
+pub mod registry;
+pub mod wrk;
+
+/// Whatever went wrong; a bench has nothing to do about it but say so.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
