@@ -78,6 +78,10 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.delete(key).await
     }
 
+    async fn persist(&self, key: &Key) -> Result<(), StoreError> {
+        self.inner.persist(key).await
+    }
+
     async fn copy_opts(
         &self,
         from: &Key,

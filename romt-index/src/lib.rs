@@ -10,6 +10,7 @@
 //! files that changes from one whole state to the next by replacing one small
 //! object. See the module of that name in the source for its format.
 
+mod note;
 mod plain;
 mod snapshot;
 mod sparse;

@@ -8,10 +8,12 @@ use romt_core::{
     CrateName, Key, MirrorLayout, Store, StoreExt as _,
     crates::IndexConfig,
     ports::{
-        IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, StoreError, Tag,
+        IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, PublishedNote,
+        StoreError, Tag,
     },
 };
 
+use crate::note;
 use crate::tree::{Record, Snapshot, Snapshots, TreeError, TreePlace, TreeWriter};
 
 /// How soon a reader notices what another process publishes.
@@ -125,7 +127,8 @@ impl SnapshotIndex {
         Ok(())
     }
 
-    /// Makes all plain files what `snapshot` says, and removes others.
+    /// Makes all plain files what `snapshot` says, and removes those of crates that
+    /// it does not show.
     async fn roll_out_all(&self, snapshot: &Snapshot) -> Result<(), IndexError> {
         let all = async {
             let records = snapshot.all().await?;
@@ -138,18 +141,24 @@ impl SnapshotIndex {
             let mut files = self.store.list(Some(&self.layout.index_root()));
             while let Some(file) = files.next().await {
                 let key = file?.key;
-                // A config.json is its owner's: romt writes none.
-                if !keep.contains(&key) && key.as_str() != "index/config.json" {
+                if !keep.contains(&key) && self.is_plain_file(&key) {
                     self.store.delete(&key).await?;
                 }
             }
             self.roll_out(snapshot, names).await
         };
         all.await.map_err(|error: TreeError| error.at(self))?;
-        self.note(snapshot).await
+        self.take_note(snapshot).await
     }
 
-    async fn note(&self, snapshot: &Snapshot) -> Result<(), IndexError> {
+    /// Whether an index file of ours can be called `key`. A `config.json`, or
+    /// whatever else lies below `index/`, is its owner's.
+    fn is_plain_file(&self, key: &Key) -> bool {
+        let name = key.file_name().trim_start_matches('=').parse::<CrateName>();
+        name.is_ok_and(|name| self.layout.index_file(&name) == *key)
+    }
+
+    async fn take_note(&self, snapshot: &Snapshot) -> Result<(), IndexError> {
         let note = format!("{}\n", snapshot.position()).into_bytes();
         let put = self.store.put(&note_key(), note).await;
         put.map(drop).map_err(|error| store_error(self, error))
@@ -204,11 +213,13 @@ impl IndexPublisher for SnapshotIndex {
         self.repair_plain(&snapshot).await
     }
 
-    async fn upstream_tag(&self, name: &CrateName) -> Result<Option<Tag>, IndexError> {
+    async fn note(&self, name: &CrateName) -> Result<PublishedNote, IndexError> {
         let snapshot = self.snapshot().await?;
         let record = snapshot.find(&name.to_lowercase()).await;
         let record = record.map_err(|error| error.at(self))?;
-        Ok(record.and_then(|record| Tag::new(&record.tag)))
+        Ok(record
+            .map(|record| note::parse(&record.tag))
+            .unwrap_or_default())
     }
 
     async fn publish(
@@ -225,8 +236,10 @@ impl IndexPublisher for SnapshotIndex {
             let name = change.name.to_lowercase();
             match change.body {
                 Some(body) => {
-                    let tag = change.upstream.as_ref().map_or("", Tag::as_str);
-                    writer.put(&name, body, tag).await.map_err(at)?;
+                    writer
+                        .put(&name, body, &note::render(&change.note))
+                        .await
+                        .map_err(at)?;
                 }
                 None => writer.remove(&name),
             }
@@ -239,13 +252,12 @@ impl IndexPublisher for SnapshotIndex {
             snapshot.crates(),
         );
         // From here on the new state is shown. The plain files follow.
-        if !base.exists() {
-            self.roll_out_all(&snapshot).await?;
-        } else if !committed.changed.is_empty() {
+        // What lies there besides is not ours to remove.
+        if !committed.changed.is_empty() || !base.exists() {
             self.roll_out(&snapshot, committed.changed)
                 .await
                 .map_err(at)?;
-            self.note(&snapshot).await?;
+            self.take_note(&snapshot).await?;
         }
         Ok(publication)
     }

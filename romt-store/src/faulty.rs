@@ -219,6 +219,11 @@ impl<S: Store> Store for FaultyStore<S> {
         self.with_fault("delete", key, self.inner.delete(key)).await
     }
 
+    async fn persist(&self, key: &Key) -> Result<(), StoreError> {
+        self.with_fault("persist", key, self.inner.persist(key))
+            .await
+    }
+
     async fn copy_opts(
         &self,
         from: &Key,

@@ -212,6 +212,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn persist(&self, key: &Key) -> Result<(), StoreError> {
+        self.head(key).await.map(drop)
+    }
+
     async fn copy_opts(
         &self,
         from: &Key,

@@ -1,7 +1,7 @@
 //! From crates asked for by name to the set that builds them.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -67,7 +67,8 @@ pub struct Unresolved {
     pub package: CrateName,
     /// The versions that would do.
     pub requirement: VersionReq,
-    /// Whether the dependency is optional.
+    /// Whether all of what was asked for can be built without it: it is optional,
+    /// or it is needed by what is.
     pub optional: bool,
 }
 
@@ -128,6 +129,12 @@ struct Need {
     dependent: Option<(Arc<str>, bool)>,
 }
 
+impl Need {
+    fn is_required(&self) -> bool {
+        !matches!(self.dependent, Some((_, true)))
+    }
+}
+
 /// The closure of `requests` over normal and build dependencies.
 ///
 /// For each requirement the newest version that matches and is not yanked,
@@ -143,8 +150,8 @@ pub async fn resolve_closure(
     let mut resolver = Resolver {
         index,
         files: HashMap::new(),
-        chosen: BTreeSet::new(),
-        met: BTreeSet::new(),
+        chosen: BTreeMap::new(),
+        met: BTreeMap::new(),
         unresolved: Vec::new(),
     };
     let mut needs: Vec<Need> = requests
@@ -164,7 +171,7 @@ pub async fn resolve_closure(
         needs = next;
     }
     Ok(Closure {
-        crates: resolver.chosen.into_iter().collect(),
+        crates: resolver.chosen.into_keys().collect(),
         unresolved: resolver.unresolved,
     })
 }
@@ -172,8 +179,10 @@ pub async fn resolve_closure(
 struct Resolver<'a> {
     index: &'a dyn IndexBackend,
     files: HashMap<CrateName, Arc<IndexFile>>,
-    chosen: BTreeSet<LockedCrate>,
-    met: BTreeSet<(CrateName, String)>,
+    /// What was chosen, and whether anything that is not optional needs it.
+    chosen: BTreeMap<LockedCrate, bool>,
+    /// The requirements that were met, likewise.
+    met: BTreeMap<(CrateName, String), bool>,
     unresolved: Vec<Unresolved>,
 }
 
@@ -209,18 +218,13 @@ impl Resolver<'_> {
 
     /// Chooses a version for `need` and adds what that version needs to `next`.
     fn meet(&mut self, need: Need, next: &mut Vec<Need>) -> Result<(), ClosureError> {
-        if !self
-            .met
-            .insert((need.name.clone(), need.requirement.to_string()))
-        {
+        let required = need.is_required();
+        let met = (need.name.clone(), need.requirement.to_string());
+        if !news(&mut self.met, met, required) {
             return Ok(());
         }
         let file = self.files.get(&need.name).cloned().unwrap_or_default();
-        let matching = |entry: &&IndexEntry| need.requirement.matches(entry.version().semver());
-        let newest = candidates(&file, &need.name)
-            .filter(matching)
-            .max_by(|a, b| a.version().cmp(b.version()));
-        let Some(entry) = newest else {
+        let Some(entry) = newest(&file, &need.name, &need.requirement) else {
             return self.give_up(need, &file);
         };
         let pin = LockedCrate {
@@ -229,7 +233,7 @@ impl Resolver<'_> {
             checksum: Some(*entry.checksum()),
         };
         let label: Arc<str> = format!("{} {}", pin.name, pin.version).into();
-        if !self.chosen.insert(pin) {
+        if !news(&mut self.chosen, pin, required) {
             return Ok(());
         }
         let Ok(details) = entry.details() else {
@@ -243,7 +247,7 @@ impl Resolver<'_> {
             next.push(Need {
                 name: dependency.package,
                 requirement: dependency.requirement,
-                dependent: Some((label.clone(), dependency.optional)),
+                dependent: Some((label.clone(), dependency.optional || !required)),
             });
         }
         Ok(())
@@ -251,12 +255,18 @@ impl Resolver<'_> {
 
     fn give_up(&mut self, need: Need, file: &IndexFile) -> Result<(), ClosureError> {
         if let Some((dependent, optional)) = need.dependent {
-            self.unresolved.push(Unresolved {
+            let unresolved = Unresolved {
                 dependent,
                 package: need.name,
                 requirement: need.requirement,
                 optional,
+            };
+            // It may have been met before as an optional one.
+            self.unresolved.retain(|known| {
+                (&known.package, &known.requirement)
+                    != (&unresolved.package, &unresolved.requirement)
             });
+            self.unresolved.push(unresolved);
             return Ok(());
         }
         let index = self.index.to_string();
@@ -266,7 +276,7 @@ impl Resolver<'_> {
                 name: need.name,
             });
         }
-        let newest = candidates(file, &need.name).map(IndexEntry::version).max();
+        let newest = newest(file, &need.name, &VersionReq::STAR).map(IndexEntry::version);
         Err(ClosureError::NoMatch {
             index,
             newest: newest.cloned(),
@@ -278,15 +288,33 @@ impl Resolver<'_> {
     }
 }
 
-/// The versions that cargo would consider: of exactly this name, not yanked, and
-/// with metadata that can be read.
-fn candidates<'a>(
+/// Records that `key` is needed; says whether that is news, be it that it was only
+/// needed by what is optional so far.
+fn news<K: Ord>(known: &mut BTreeMap<K, bool>, key: K, required: bool) -> bool {
+    match known.get(&key) {
+        Some(before) if *before || !required => false,
+        _ => {
+            known.insert(key, required);
+            true
+        }
+    }
+}
+
+/// The newest version that cargo would consider: of exactly this name, matching,
+/// not yanked, and with metadata that can be read.
+fn newest<'a>(
     file: &'a IndexFile,
-    name: &'a CrateName,
-) -> impl Iterator<Item = &'a IndexEntry> {
-    file.entries
+    name: &CrateName,
+    requirement: &VersionReq,
+) -> Option<&'a IndexEntry> {
+    let mut matching: Vec<&IndexEntry> = file
+        .entries
         .iter()
-        .filter(move |entry| entry.name() == name && !entry.yanked() && entry.details().is_ok())
+        .filter(|entry| entry.name() == name && !entry.yanked())
+        .filter(|entry| requirement.matches(entry.version().semver()))
+        .collect();
+    matching.sort_by(|a, b| b.version().cmp(a.version()));
+    matching.into_iter().find(|entry| entry.details().is_ok())
 }
 
 async fn load_one(
@@ -431,6 +459,23 @@ mod tests {
             .map(|u| (u.package.as_str(), u.optional))
             .collect();
         assert_eq!(gone, [("gone", true), ("yanked", false)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_counts_if_anything_required_needs_it() {
+        let index = Index::default()
+            .with("app", "1.0.0", false, &["maybe? ^1", "surely ^1"])
+            .with("maybe", "1.0.0", false, &["gone ^1", "gone2 ^1"])
+            .with("surely", "1.0.0", false, &["deeper ^1"])
+            .with("deeper", "1.0.0", false, &["gone ^1"]);
+        let closure = index.closure(&["app"]).await.unwrap();
+        let mut gone: Vec<_> = closure
+            .unresolved
+            .iter()
+            .map(|u| (u.package.as_str(), u.optional))
+            .collect();
+        gone.sort_unstable();
+        assert_eq!(gone, [("gone", false), ("gone2", true)]);
     }
 
     #[tokio::test]

@@ -10,6 +10,10 @@ use crate::Sha256Digest;
 /// The largest index file, in bytes.
 pub const MAX_INDEX_FILE_SIZE: u64 = 64 * 1024 * 1024;
 
+/// The most lines of an index file that may be held back before it is refused as
+/// a whole.
+const MAX_REJECTED: usize = 10_000;
+
 /// The versions of one crate, in upstream's order.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -37,12 +41,13 @@ pub enum IndexFileError {
     /// It is over 64 MiB.
     #[error("it is larger than the limit of {MAX_INDEX_FILE_SIZE} bytes")]
     TooLarge,
-    /// It has lines, and none of them is an entry of the crate.
-    #[error("none of its {lines} lines is an index entry of `{name}`; the first: {reason}")]
+    /// It has lines, and none of them is an entry of the crate, or over 10,000 of
+    /// them are none.
+    #[error("{lines} of its lines are no index entries of `{name}`; the first: {reason}")]
     NotAnIndexFile {
         /// The crate.
         name: CrateName,
-        /// How many lines it has.
+        /// How many lines are none.
         lines: usize,
         /// Why the first of them is refused.
         reason: String,
@@ -65,6 +70,13 @@ impl IndexFile {
             match parse_line(name, line) {
                 Ok(entry) => parsed.push((number, entry)),
                 Err(reason) => file.reject(number, reason),
+            }
+            if file.rejected.len() > MAX_REJECTED {
+                return Err(IndexFileError::NotAnIndexFile {
+                    name: name.clone(),
+                    lines: file.rejected.len(),
+                    reason: file.rejected.swap_remove(0).reason,
+                });
             }
         }
         file.admit_unambiguous(parsed);
@@ -230,8 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn hostile_i07_ten_thousand_garbage_lines_are_one_refusal() {
-        let text = "x\n".repeat(10_000);
-        assert!(parse("x", &text).is_err());
+    fn hostile_i07_over_ten_thousand_garbage_lines_are_one_refusal() {
+        let good = line("x", "1.0.0", "a");
+        let text = format!("{good}\n{}", "{\n".repeat(1_000_000));
+        let error = parse("x", &text).unwrap_err();
+        assert!(matches!(
+            error,
+            IndexFileError::NotAnIndexFile { lines: 10_001, .. }
+        ));
+        let text = format!("{good}\n{}", "{\n".repeat(9_999));
+        assert_eq!(parse("x", &text).unwrap().rejected.len(), 9_999);
     }
 }

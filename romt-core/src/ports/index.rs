@@ -94,8 +94,19 @@ pub struct IndexChange {
     pub name: CrateName,
     /// The new file, or `None` to show the crate no more.
     pub body: Option<Bytes>,
-    /// The tag of the upstream file that `body` was made from.
+    /// What is to be remembered with it.
+    pub note: PublishedNote,
+}
+
+/// What is remembered with a published file, for the next run of the publisher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublishedNote {
+    /// The tag of the upstream file that the published one was made from, if that
+    /// is all that is to be had of it.
     pub upstream: Option<Tag>,
+    /// The size in bytes of the crate file of each entry, in the order of the
+    /// file, as far as is known.
+    pub sizes: Vec<Option<u64>>,
 }
 
 /// What an [`IndexPublisher`] has made visible.
@@ -134,9 +145,9 @@ pub trait IndexPublisher: IndexBackend {
     /// it asks what is shown: what was known earlier may be another's past.
     async fn recover(&self) -> Result<(), IndexError>;
 
-    /// The tag of the upstream file from which the published file of `name` was
-    /// made, if that was recorded.
-    async fn upstream_tag(&self, name: &CrateName) -> Result<Option<Tag>, IndexError>;
+    /// What was remembered with the published file of `name`; nothing if it is
+    /// not known any more.
+    async fn note(&self, name: &CrateName) -> Result<PublishedNote, IndexError>;
 
     /// Makes `changes` visible, all at once.
     async fn publish(&self, changes: BoxStream<'_, IndexChange>)

@@ -17,7 +17,9 @@ mod store;
 mod stream;
 mod verifier;
 
-pub use index::{IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, Tag};
+pub use index::{
+    IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, PublishedNote, Tag,
+};
 pub use source::{
     Fetched, Location, OpenOptions, Opened, ResumeFrom, Source, SourceError, SourceErrorKind,
     Validator,

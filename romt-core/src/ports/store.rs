@@ -240,6 +240,10 @@ pub trait Store: fmt::Display + fmt::Debug + Send + Sync + 'static {
         options: PutOptions,
     ) -> Result<ObjectMeta, StoreError>;
 
+    /// Makes what is at `key` durable, whoever wrote it, or
+    /// [`StoreError::NotFound`]. What this store has put is durable already.
+    async fn persist(&self, key: &Key) -> Result<(), StoreError>;
+
     /// Everything below `prefix`, matched by whole segments, in no particular
     /// order. Objects that come or go meanwhile may or may not be listed.
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>>;

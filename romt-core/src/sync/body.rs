@@ -1,6 +1,9 @@
 //! The body of a download: resumed where it breaks, verified as it passes.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -26,6 +29,8 @@ pub(super) struct Download {
     pub(super) label: Arc<str>,
     pub(super) policy: RetryPolicy,
     pub(super) events: Arc<dyn EventSink>,
+    /// How many attempts at the artifact have failed in a row, here and elsewhere.
+    pub(super) failures: Arc<AtomicU32>,
 }
 
 /// How many bytes show that a connection is of use. One that breaks off sooner
@@ -40,8 +45,6 @@ struct Reading {
     offset: u64,
     size: Option<u64>,
     validator: Option<Validator>,
-    /// How many attempts have failed in a row.
-    failed: u32,
     /// Where the present attempt began.
     began: u64,
     ended: bool,
@@ -56,7 +59,6 @@ impl Download {
             offset: 0,
             size: fetched.size,
             validator: fetched.validator,
-            failed: 0,
             began: 0,
             ended: false,
             download: self,
@@ -87,7 +89,7 @@ impl Reading {
                 Some(Ok(bytes)) => {
                     self.offset += bytes.len() as u64;
                     if self.offset - self.began >= PROGRESS {
-                        self.failed = 0;
+                        self.download.failures.store(0, Ordering::Relaxed);
                     }
                     let events = &self.download.events;
                     events.emit(Event::Advanced {
@@ -127,10 +129,12 @@ impl Reading {
             return Err(error.into());
         };
         loop {
-            self.failed += 1;
-            let Some(wait) = self.download.policy.wait_after(self.failed, &error) else {
+            let failed = self.download.failures.load(Ordering::Relaxed) + 1;
+            let Some(wait) = self.download.policy.wait_after(failed, &error) else {
+                // The caller counts this one.
                 return Err(error.into());
             };
+            self.download.failures.store(failed, Ordering::Relaxed);
             self.download.events.emit(Event::Retrying {
                 label: self.download.label.clone(),
                 reason: error.reason().to_owned(),

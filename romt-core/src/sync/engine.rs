@@ -1,6 +1,12 @@
 //! The one loop that fetches, verifies and stores.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use futures::{Stream, StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::Semaphore;
@@ -98,7 +104,7 @@ impl FetchError {
 
 enum Fetched {
     Stored(u64),
-    Present,
+    Present(u64),
 }
 
 impl Engine {
@@ -179,23 +185,25 @@ impl Engine {
         artifact: &Artifact,
         events: &Arc<dyn EventSink>,
     ) -> Result<Fetched, FetchError> {
-        if self.is_present(artifact).await? {
-            return Ok(Fetched::Present);
+        if let Some(size) = self.find(artifact).await? {
+            return Ok(Fetched::Present(size));
         }
-        let mut failed = 0;
+        let failures = Arc::new(AtomicU32::new(0));
+        let mut damaged = false;
         loop {
-            let error = match self.attempt(artifact, events).await {
+            let error = match self.attempt(artifact, events, &failures).await {
                 Ok(size) => return Ok(Fetched::Stored(size)),
                 Err(error) => error,
             };
-            failed += 1;
+            let failed = failures.fetch_add(1, Ordering::Relaxed) + 1;
             let (reason, wait) = match &error {
                 FetchError::Source(cause) | FetchError::Body(StreamError::Source(cause)) => (
                     cause.reason().to_owned(),
                     self.options.retry.wait_after(failed, cause),
                 ),
                 // Damage on the way is as likely as damage at the source.
-                FetchError::Verify(VerifyError::Digest { .. }) if failed == 1 => {
+                FetchError::Verify(VerifyError::Digest { .. }) if !damaged => {
+                    damaged = true;
                     (error.to_string(), Some(std::time::Duration::ZERO))
                 }
                 _ => return Err(error),
@@ -212,12 +220,13 @@ impl Engine {
         }
     }
 
-    /// Whether the store has the artifact. That something is there proves
-    /// nothing, another tool's crash may have left it, so it is read and judged.
-    async fn is_present(&self, artifact: &Artifact) -> Result<bool, FetchError> {
+    /// The size of the artifact if the store has it. That something is there
+    /// proves nothing, another tool's crash may have left it, so it is read and
+    /// judged; and whoever wrote it may not have seen to it that it stays.
+    async fn find(&self, artifact: &Artifact) -> Result<Option<u64>, FetchError> {
         let object = match self.store.get(&artifact.key).await {
             Ok(object) => object,
-            Err(StoreError::NotFound { .. }) => return Ok(false),
+            Err(StoreError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(FetchError::Store(error)),
         };
         let mut check = self.verifier.begin(&self.evidence(artifact))?;
@@ -229,16 +238,22 @@ impl Engine {
                 Err(error) => return Err(FetchError::Body(error)),
             };
             if check.update(&bytes).is_err() {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(check.finish().is_ok())
+        if check.finish().is_err() {
+            return Ok(None);
+        }
+        let persisted = self.store.persist(&artifact.key).await;
+        persisted.map_err(FetchError::Store)?;
+        Ok(Some(object.meta.size))
     }
 
     async fn attempt(
         &self,
         artifact: &Artifact,
         events: &Arc<dyn EventSink>,
+        failures: &Arc<AtomicU32>,
     ) -> Result<u64, FetchError> {
         // A verifier that cannot work fails before a byte is asked for.
         let check = self.verifier.begin(&self.evidence(artifact))?;
@@ -254,6 +269,7 @@ impl Engine {
             label: artifact.label.clone(),
             policy: self.options.retry.clone(),
             events: events.clone(),
+            failures: failures.clone(),
         };
         let body = verified(download.open().await?, check, permit);
         match self.store.put(&artifact.key, Body::Stream(body)).await {
@@ -287,11 +303,13 @@ fn record(
         Ok(Fetched::Stored(size)) => {
             outcome.fetched += 1;
             outcome.bytes += size;
+            outcome.sizes.insert(artifact.key, size);
             events.emit(Event::Finished { label, size });
             false
         }
-        Ok(Fetched::Present) => {
+        Ok(Fetched::Present(size)) => {
             outcome.present += 1;
+            outcome.sizes.insert(artifact.key, size);
             events.emit(Event::AlreadyPresent { label });
             false
         }

@@ -1,9 +1,9 @@
 //! What a sync did, as facts.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    Artifact, ErrorClass, LayoutError,
+    Artifact, ErrorClass, Key, LayoutError,
     crates::{ClosureError, Unresolved},
     ports::{IndexError, Publication, StoreError},
 };
@@ -41,6 +41,8 @@ pub struct FetchOutcome {
     pub present: u64,
     /// How many bytes were stored.
     pub bytes: u64,
+    /// The sizes in bytes of all that is there now, by key.
+    pub sizes: HashMap<Key, u64>,
     /// What could not be had, and the artifact.
     pub failed: Vec<(Artifact, Failure)>,
     /// Whether the work was cancelled before its end.

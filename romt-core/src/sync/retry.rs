@@ -62,7 +62,9 @@ impl RetryPolicy {
         if let Some(asked) = error.retry_after() {
             return (asked <= self.longest_asked).then_some(asked);
         }
-        let doubled = self.first_wait.saturating_mul(1 << (failed.min(16) - 1));
+        let doubled = self
+            .first_wait
+            .saturating_mul(1 << failed.clamp(1, 16).saturating_sub(1));
         Some(doubled.min(self.longest_wait).mul_f64(random_fraction()))
     }
 

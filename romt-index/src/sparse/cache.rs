@@ -240,7 +240,10 @@ impl Cache {
 /// Whether the tree is at fault, and not the store that holds it.
 fn is_damage(error: &TreeError) -> bool {
     match error {
-        TreeError::Damaged { .. } | TreeError::Store(StoreError::NotFound { .. }) => true,
+        TreeError::Damaged { .. }
+        | TreeError::Store(StoreError::NotFound { .. } | StoreError::RangeNotSatisfiable { .. }) => {
+            true
+        }
         TreeError::Store(StoreError::Body { source, .. }) => {
             matches!(**source, StreamError::TooLarge { .. })
         }

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt as _;
 use romt_core::{
     CrateName, EventSink, Location, Source,
-    crates::{ConfigError, IndexConfig, MAX_CONFIG_SIZE, MAX_INDEX_FILE_SIZE},
+    crates::{MAX_CONFIG_SIZE, MAX_INDEX_FILE_SIZE},
     ports::{
-        IndexError, OpenOptions, Opened, SourceError, SourceErrorKind, StreamError, Validator,
-        collect_bounded,
+        ByteStream, IndexError, OpenOptions, Opened, SourceError, SourceErrorKind, StreamError,
+        Validator,
     },
     sync::RetryPolicy,
 };
 
+/// Index files over this size are taken one after the other.
+const LARGE: usize = 4 * 1024 * 1024;
+
 /// Asks a source, patiently.
 pub(super) struct Fetcher {
+    pub(super) large: tokio::sync::Semaphore,
     pub(super) source: Arc<dyn Source>,
     pub(super) retry: RetryPolicy,
     pub(super) events: Arc<dyn EventSink>,
@@ -31,19 +36,12 @@ pub(super) enum Answer {
 }
 
 impl Fetcher {
-    /// The index's `config.json`, which is never asked for conditionally: it is
-    /// small, and everything else depends on it.
-    pub(super) async fn config(&self) -> Result<IndexConfig, IndexError> {
-        let refused = |source| IndexError::Config {
-            index: self.source.to_string(),
-            source,
-        };
+    /// The index's `config.json`, unless `known` still describes it.
+    pub(super) async fn config(&self, known: Option<Validator>) -> Result<Answer, IndexError> {
         let location: Location = "config.json".parse()?;
-        match self.text(&location, None, MAX_CONFIG_SIZE).await {
-            Ok(Answer::Fresh { body, .. }) => IndexConfig::parse(&body).map_err(refused),
-            Ok(Answer::Absent | Answer::Unchanged) => Err(refused(ConfigError::Missing)),
-            Err(source) => Err(self.failed(source)),
-        }
+        self.text(&location, known, MAX_CONFIG_SIZE)
+            .await
+            .map_err(|source| self.failed(source))
     }
 
     /// The index file of `name`, unless `known` still describes it.
@@ -86,7 +84,8 @@ impl Fetcher {
             Opened::Unchanged => return Ok(Answer::Unchanged),
             Opened::Body(fetched) => fetched,
         };
-        match collect_bounded(fetched.body, limit).await {
+        let body = self.collect(fetched.body, limit).await;
+        match body {
             Ok(body) => Ok(Answer::Fresh {
                 body,
                 validator: fetched.validator,
@@ -98,6 +97,24 @@ impl Fetcher {
                 error.to_string(),
             )),
         }
+    }
+
+    /// Reads a body to its end. Large ones take turns: many of them at once would
+    /// be all of the memory.
+    async fn collect(&self, mut body: ByteStream, limit: u64) -> Result<Bytes, StreamError> {
+        let mut all = BytesMut::new();
+        let mut turn = None;
+        while let Some(piece) = body.try_next().await? {
+            if (all.len() + piece.len()) as u64 > limit {
+                return Err(StreamError::TooLarge { limit });
+            }
+            all.extend_from_slice(&piece);
+            if turn.is_none() && all.len() > LARGE {
+                turn = self.large.acquire().await.ok();
+            }
+        }
+        drop(turn);
+        Ok(all.freeze())
     }
 
     fn failed(&self, source: SourceError) -> IndexError {

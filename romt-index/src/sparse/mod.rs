@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use romt_core::{
     CrateName, EventSink, Source, Store,
-    crates::IndexConfig,
+    crates::{ConfigError, IndexConfig},
     ports::{IndexBackend, IndexError, Loaded, Tag},
     sync::RetryPolicy,
 };
@@ -34,6 +34,7 @@ impl SparseIndex {
     pub fn new(source: Arc<dyn Source>) -> Self {
         Self {
             fetcher: Fetcher {
+                large: tokio::sync::Semaphore::new(1),
                 source,
                 retry: RetryPolicy::default(),
                 events: Arc::new(()),
@@ -84,7 +85,14 @@ impl fmt::Debug for SparseIndex {
 #[async_trait]
 impl IndexBackend for SparseIndex {
     async fn config(&self) -> Result<IndexConfig, IndexError> {
-        self.fetcher.config().await
+        let refused = |source| IndexError::Config {
+            index: self.to_string(),
+            source,
+        };
+        match self.config_bytes().await? {
+            Some(bytes) => IndexConfig::parse(&bytes).map_err(refused),
+            None => Err(refused(ConfigError::Missing)),
+        }
     }
 
     async fn load(&self, name: &CrateName, known: Option<&Tag>) -> Result<Loaded, IndexError> {
@@ -130,6 +138,35 @@ impl IndexBackend for SparseIndex {
 }
 
 impl SparseIndex {
+    /// The bytes of `config.json`, kept like an index file. No crate is called so.
+    async fn config_bytes(&self) -> Result<Option<bytes::Bytes>, IndexError> {
+        const KEY: &str = "config.json";
+        let Some(cache) = &self.cache else {
+            return Ok(match self.fetcher.config(None).await? {
+                fetch::Answer::Fresh { body, .. } => Some(body),
+                fetch::Answer::Absent | fetch::Answer::Unchanged => None,
+            });
+        };
+        let before = cache.before(KEY).await?;
+        let mut validator = before.and_then(|(_, validator)| validator);
+        loop {
+            let conditional = validator.is_some();
+            match self.fetcher.config(validator.take()).await? {
+                fetch::Answer::Fresh { body, validator } => {
+                    cache.learn(KEY, &body, validator).await?;
+                    return Ok(Some(body));
+                }
+                fetch::Answer::Unchanged if conditional => {
+                    if let Some(body) = cache.body(KEY).await {
+                        return Ok(Some(body));
+                    }
+                    // What was kept is damaged; the next question has no condition.
+                }
+                fetch::Answer::Absent | fetch::Answer::Unchanged => return Ok(None),
+            }
+        }
+    }
+
     /// Asks upstream about a crate, on the condition that it changed if the cache
     /// knows it.
     async fn ask(

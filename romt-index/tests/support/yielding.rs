@@ -90,6 +90,10 @@ impl<S: Store> Store for Yielding<S> {
         around(self.0.delete(key)).await
     }
 
+    async fn persist(&self, key: &Key) -> Result<(), StoreError> {
+        around(self.0.persist(key)).await
+    }
+
     async fn copy_opts(
         &self,
         from: &Key,

@@ -106,6 +106,10 @@ impl Store for FakeStore {
         panic!("a server deletes nothing")
     }
 
+    async fn persist(&self, _: &Key) -> Result<(), StoreError> {
+        panic!("a server keeps nothing")
+    }
+
     async fn copy_opts(&self, _: &Key, _: &Key, _: PutOptions) -> Result<ObjectMeta, StoreError> {
         panic!("a server copies nothing")
     }

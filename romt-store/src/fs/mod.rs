@@ -13,6 +13,7 @@ mod flush;
 mod list;
 mod lock;
 mod open;
+mod persist;
 mod platform;
 mod read;
 mod staging;

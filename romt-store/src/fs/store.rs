@@ -9,7 +9,7 @@ use romt_core::{
     ports::{Body, GetOptions, Object, ObjectMeta, PutOptions, StoreError, StoreLock},
 };
 
-use super::{FsStore, list, lock, read, write};
+use super::{FsStore, list, lock, persist, read, write};
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
@@ -42,6 +42,10 @@ impl Store for FsStore {
         options: PutOptions,
     ) -> Result<ObjectMeta, StoreError> {
         write::copy(&self.inner, from, to, options.mode).await
+    }
+
+    async fn persist(&self, key: &Key) -> Result<(), StoreError> {
+        persist::persist(&self.inner, key).await
     }
 
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {

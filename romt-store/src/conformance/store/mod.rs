@@ -52,6 +52,7 @@ checks! {
         what_was_put_is_read,
         all_descriptions_agree,
         nothing_is_read_where_nothing_is,
+        what_is_there_can_be_made_durable,
         nothing_is_described_where_nothing_is,
         an_empty_object_is_an_object,
         a_put_replaces,

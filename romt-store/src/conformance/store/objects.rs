@@ -30,6 +30,22 @@ pub(super) async fn all_descriptions_agree(store: Arc<dyn Store>) {
     assert_eq!(listed, [put], "put and list describe an object alike");
 }
 
+pub(super) async fn what_is_there_can_be_made_durable(store: Arc<dyn Store>) {
+    put(&*store, "a/b", &noise(77, 1)).await;
+    let persisted = store.persist(&key("a/b")).await;
+    assert!(persisted.is_ok(), "what is there can be made durable");
+    let absent = store.persist(&key("a/c")).await;
+    assert!(
+        matches!(absent, Err(StoreError::NotFound { .. })),
+        "what is not there cannot be made durable"
+    );
+    assert_eq!(
+        read(&*store, "a/b").await,
+        noise(77, 1),
+        "that changes nothing"
+    );
+}
+
 pub(super) async fn nothing_is_read_where_nothing_is(store: Arc<dyn Store>) {
     put(&*store, "a/b", &noise(1, 1)).await;
     for absent in ["b", "a/c", "a/b/c", "c/d/e"] {
