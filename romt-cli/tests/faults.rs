@@ -160,7 +160,7 @@ fn hostile_u04_a_page_in_place_of_a_crate_is_refused() {
 #[test]
 fn hostile_u04_a_page_in_place_of_an_index_file_is_refused() {
     let page = Fault::Body("<html>please log in\x1b[31m</html>".into());
-    holds_back_index(page, 4, &["error[REFUSED]", "is an index entry"]);
+    holds_back_index(page, 4, &["error[REFUSED]", "no index entries of"]);
 }
 
 #[test]

@@ -151,8 +151,12 @@ impl Reading {
                     self.began = self.offset;
                     return Ok(());
                 }
-                // It begins at the beginning: the bytes are other ones now.
-                Ok(_) => return Err(error.into()),
+                // It begins at the beginning: the bytes are other ones now. That is
+                // no failure of its own, and the caller counts the one that was.
+                Ok(_) => {
+                    self.download.failures.fetch_sub(1, Ordering::Relaxed);
+                    return Err(error.into());
+                }
                 Err(next) => error = next,
             }
         }
