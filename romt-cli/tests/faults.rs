@@ -50,7 +50,7 @@ fn holds_back(fault: Fault, code: i32, needles: &[&str]) {
     let ended = world.up();
     ended.assert(code, &[&victim.label()]);
     ended.assert(code, needles);
-    ended.assert(code, &["held back"]);
+    ended.assert(code, &["could not be had or refreshed"]);
     world.assert_shows_all_but(&[&victim]);
     world.heal_and_finish();
 }
