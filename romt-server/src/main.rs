@@ -69,6 +69,13 @@ async fn run(args: Args) -> Result<(), Failure> {
     let mirror = ServedMirror::open(&args.mirror)
         .await
         .map_err(|error| Failure(error.class(), error.into()))?;
+    if !mirror
+        .is_published()
+        .await
+        .map_err(|error| Failure(error.class(), error.into()))?
+    {
+        tracing::warn!("the mirror holds no crates yet");
+    }
     let served = |error: ServeError| Failure(error.class(), error.into());
     let listening = Listening::bind(&args.bind, args.port)
         .await
