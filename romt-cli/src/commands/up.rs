@@ -100,7 +100,7 @@ async fn sync(
     let events: Arc<dyn EventSink> = reporter.clone();
     let upstream = origin.upstream(&args.upstream, &directory.store, &events);
     let options = SyncOptions::default()
-        .with_jobs(args.upstream.num_jobs)
+        .with_jobs(args.upstream.num_jobs.into())
         .with_retry(upstream::retry(&args.upstream))
         // A closure's size is anybody's guess, so it is told before it is fetched.
         .with_measure(!args.crates.is_empty())
