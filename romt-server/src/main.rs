@@ -26,8 +26,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 8000)]
     port: u16,
     /// The address that clients reach the server at, if a proxy stands before it
+    // Parsed by us: clap would show the password of an address that is refused.
     #[arg(long, value_name = "URL")]
-    server_url: Option<BaseUrl>,
+    server_url: Option<String>,
     /// What is logged: `warn`, `info` with each request, `debug`
     #[arg(long, value_name = "FILTER", default_value = "info", env = "ROMT_LOG")]
     log: EnvFilter,
@@ -66,6 +67,10 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(args: Args) -> Result<(), Failure> {
+    let base_url = args.server_url.as_deref().map(str::parse::<BaseUrl>);
+    let base_url = base_url
+        .transpose()
+        .map_err(|error| Failure(ErrorClass::Usage, error.into()))?;
     let mirror = ServedMirror::open(&args.mirror)
         .await
         .map_err(|error| Failure(error.class(), error.into()))?;
@@ -82,7 +87,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         .map_err(served)?;
     let mut options = ServerOptions::default();
     let mut url = listening.url();
-    if let Some(base_url) = args.server_url {
+    if let Some(base_url) = base_url {
         url = base_url.to_string();
         options = options.with_base_url(base_url);
     }
