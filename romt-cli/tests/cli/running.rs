@@ -114,6 +114,25 @@ fn a_sync_that_is_interrupted_leaves_no_debris_and_is_finished_later() {
 }
 
 #[test]
+fn an_interrupted_sync_says_so_in_json() {
+    let upstream = small_upstream();
+    let path = upstream.crate_path("base", "1.1.0");
+    upstream.server.fault_forever(&path, Fault::StallAfter(100));
+    let scene = Scene::new();
+    let json = ["--crate", "app", "--no-serve", "--log-format", "json"];
+    let mut up = scene.up(&upstream, json);
+    up.wait_for("\"planned\"");
+    up.signal(Signal::INT);
+    let finished = up.wait().expect(130);
+    let outcome = finished
+        .stderr
+        .lines()
+        .find(|it| it.contains("\"outcome\""));
+    let outcome = outcome.unwrap_or_else(|| panic!("{finished:#?}"));
+    assert!(outcome.contains("\"cancelled\":true"), "{outcome}");
+}
+
+#[test]
 fn a_server_that_is_interrupted_finishes_what_it_began() {
     let mut upstream = small_upstream();
     // More than the buffers between the two take in.
