@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     } else {
         log.init();
     }
-    match run(args) {
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(class, error)) => {
             let mut text = format!("error[{class}]: {error}");
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(args: Args) -> Result<(), Failure> {
+async fn run(args: &Args) -> Result<(), Failure> {
     let base_url = args.server_url.as_deref().map(str::parse::<BaseUrl>);
     let base_url = base_url
         .transpose()
