@@ -1,8 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsStr, fmt, marker::PhantomData, path::PathBuf, str::FromStr};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, Parser, Subcommand, ValueEnum, builder::TypedValueParser, error::ErrorKind,
+};
 use romt_core::{CrateRequest, crates::DownloadTemplate};
 use romt_server::BaseUrl;
 
@@ -16,7 +18,7 @@ Examples:
 
 Exit status: 0 done, 1 some items failed and were held back, 2 bad usage, 3 a digest
 differs, 4 refused, 5 the disk failed, 6 another romt is writing, 7 upstream failed,
-130 interrupted.";
+8 a bug in romt, 130 or 143 interrupted.";
 
 /// Use Rust where there is no internet.
 ///
@@ -33,6 +35,7 @@ pub(crate) struct Cli {
 
 /// What romt says, and how.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Say nothing but errors; twice: not even those
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
@@ -79,7 +82,9 @@ Examples:
   romt up --offline                    serve what is here
   romt up --index-url ~/.cargo         mirror what cargo has downloaded already
 
-Run it again whenever you like: it asks upstream only for what changed.";
+Run it again whenever you like: it asks upstream only for what changed. If that fails,
+what was there is served all the same, and the exit status after Ctrl-C says how it
+failed.";
 
 /// Mirror what a project needs, and serve it
 ///
@@ -125,14 +130,15 @@ pub(crate) struct UpstreamArgs {
     pub(crate) index_url: String,
     /// Where the crates are, if not where the index says; the markers are {crate},
     /// {version}, {prefix}, {lowerprefix} and {sha256-checksum}
-    #[arg(long, value_name = "TEMPLATE")]
+    #[arg(long, value_name = "TEMPLATE", value_parser = Discreet::<DownloadTemplate>::new())]
     pub(crate) crates_url: Option<DownloadTemplate>,
     /// Take crates that this cargo home has downloaded already from there
     #[arg(long, value_name = "DIR")]
     pub(crate) cargo_home: Option<PathBuf>,
     /// How many downloads run at once, 1 to 64
-    #[arg(short = 'j', long, value_name = "N", default_value_t = 16)]
-    pub(crate) num_jobs: usize,
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 16,
+          value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) num_jobs: u8,
     /// How many seconds of silence end an attempt
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -150,7 +156,8 @@ pub(crate) struct UpstreamArgs {
     /// `SSL_CERT_DIR` replace the system's
     #[arg(long, value_name = "FILE", env = "CARGO_HTTP_CAINFO")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Allow an upstream that is neither encrypted nor on this machine
+    /// Allow an upstream that is neither encrypted nor on this machine, and an
+    /// encrypted one whose crates are at such an address
     #[arg(long)]
     pub(crate) allow_http: bool,
 }
@@ -166,7 +173,7 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "N", default_value_t = 8000)]
     pub(crate) port: u16,
     /// The address that clients reach the server at, if a proxy stands before it
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = Discreet::<BaseUrl>::new())]
     pub(crate) server_url: Option<BaseUrl>,
 }
 
@@ -194,14 +201,46 @@ Examples:
 #[command(after_help = CLIENT_EXAMPLES)]
 pub(crate) struct ClientConfigArgs {
     /// The mirror's address
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000",
+          value_parser = Discreet::<BaseUrl>::new())]
     pub(crate) url: BaseUrl,
     /// Put the lines into the .cargo/config.toml of the project in DIR
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
     pub(crate) write: Option<PathBuf>,
-    /// Replace another mirror that the project's configuration names
+    /// Replace another mirror or registry that the project's configuration names
     #[arg(long, requires = "write")]
     pub(crate) force: bool,
+}
+
+/// Parses an address. Where it is refused, clap would quote it with the password
+/// in it; this leaves that to the error, which knows better.
+#[derive(Clone)]
+struct Discreet<T>(PhantomData<fn() -> T>);
+
+impl<T> Discreet<T> {
+    fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> TypedValueParser for Discreet<T>
+where
+    T: FromStr<Err: fmt::Display> + Clone + Send + Sync + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        value.to_string_lossy().parse().map_err(|error| {
+            let arg = arg.map(ToString::to_string).unwrap_or_default();
+            let message = format!("invalid value for '{arg}': {error}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use romt_index::SnapshotIndex;
 use romt_server::{MirrorError, ServedMirror, is_mirror};
 use romt_store::FsStore;
 
-use crate::error::CliError;
+use crate::{error::CliError, report::Printer};
 
 /// A mirror in a directory.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ impl MirrorDir {
     }
 
     /// The mirror, to be served.
-    pub(crate) async fn served(&self) -> Result<ServedMirror, CliError> {
-        served(Some(&self.path)).await
+    pub(crate) async fn served(&self, printer: &Printer) -> Result<ServedMirror, CliError> {
+        served(Some(&self.path), printer).await
     }
 
     /// Whether the mirror shows anything yet.
@@ -58,21 +58,28 @@ impl MirrorDir {
 }
 
 /// The mirror in `path`, to be served; without one, that in this directory if it
-/// is one, as romt for Python has it, else that in `./mirror`.
-pub(crate) async fn served(path: Option<&Path>) -> Result<ServedMirror, CliError> {
+/// is one, as romt for Python has it, else that in `./mirror`. Warns if it is empty.
+pub(crate) async fn served(
+    path: Option<&Path>,
+    printer: &Printer,
+) -> Result<ServedMirror, CliError> {
     let path = match path {
         Some(path) => path,
         None if is_mirror(Path::new(".")) => Path::new("."),
         None => Path::new("mirror"),
     };
-    ServedMirror::open(path).await.map_err(|error| {
+    let mirror = ServedMirror::open(path).await.map_err(|error| {
         let no_mirror = matches!(error, MirrorError::NoMirror { .. });
         let error = CliError::from_error(error.class(), &error);
         if no_mirror {
-            let help =
-                "is the disk mounted? --mirror names the directory; `romt up` makes a mirror";
+            let help = "is the disk mounted? --mirror names the directory; `romt up` makes one";
             return error.with_help(help);
         }
         error
-    })
+    })?;
+    let published = mirror.is_published().await;
+    if !published.map_err(|error| CliError::from_error(error.class(), &error))? {
+        printer.warn("the mirror holds no crates yet");
+    }
+    Ok(mirror)
 }

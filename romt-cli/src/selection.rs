@@ -39,11 +39,11 @@ pub(crate) fn choose(args: &UpArgs) -> Result<Chosen, CliError> {
     })
 }
 
-/// The packages left out: first the names of those that are paths, which whoever
-/// has the project has too, then those that a user would miss.
+/// The packages left out: first the names of those that whoever has the project
+/// has too, then those that a user would miss.
 pub(crate) fn left_out(selection: &Selection) -> (Vec<String>, Vec<&LeftOut>) {
     let all = selection.left_out().iter();
-    let (local, missed): (Vec<_>, Vec<_>) = all.partition(|l| l.origin.starts_with("a path"));
+    let (local, missed): (Vec<_>, Vec<_>) = all.partition(|l| l.origin.is_local());
     let local = local.iter().map(|l| l.package.to_string()).collect();
     (local, missed)
 }

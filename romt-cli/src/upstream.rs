@@ -157,18 +157,30 @@ fn require_tls(url: &Url, allow_http: bool) -> Result<(), CliError> {
 }
 
 fn web(args: &UpstreamArgs, url: Url) -> Result<HttpSource, CliError> {
-    let timeout = Duration::from_secs(args.timeout);
-    let mut options = HttpOptions::default()
-        .with_connect_timeout(timeout.min(Duration::from_secs(10)))
-        .with_first_byte_timeout(timeout)
-        .with_idle_timeout(timeout)
-        .with_proxy(proxy(args)?);
+    let mut options = patient(args.timeout).with_proxy(proxy(args)?);
     if let Some(file) = &args.ca_file {
         options = options.with_extra_ca_file(file);
     }
     HttpClient::new(options)
         .and_then(|client| HttpSource::new(client, url))
+        .map(|source| source.with_plain_downgrade(args.allow_http))
         .map_err(|error| CliError::from_error(ErrorClass::Usage, &error))
+}
+
+/// Waits through so many seconds of silence, which no other limit may cut short.
+fn patient(seconds: u64) -> HttpOptions {
+    let timeout = Duration::from_secs(seconds);
+    let options = HttpOptions::default();
+    let connect = options.connect_timeout.min(timeout);
+    let window = options.min_rate_window.max(timeout);
+    let total = options.total_timeout.map(|total| total.max(timeout));
+    let rate = options.min_rate;
+    options
+        .with_connect_timeout(connect)
+        .with_first_byte_timeout(timeout)
+        .with_idle_timeout(timeout)
+        .with_min_rate(rate, window)
+        .with_total_timeout(total)
 }
 
 fn proxy(args: &UpstreamArgs) -> Result<Option<ProxyChoice>, CliError> {
@@ -195,4 +207,29 @@ fn cargo_home(path: impl AsRef<Path>) -> Result<CargoHomeSource, CliError> {
             shown(path)
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_ends_a_silence_that_is_allowed() {
+        let usual = HttpOptions::default();
+        let options = patient(5);
+        assert_eq!(options.connect_timeout.as_secs(), 5);
+        assert_eq!(options.idle_timeout.as_secs(), 5);
+        assert_eq!(options.min_rate_window, usual.min_rate_window);
+        assert_eq!(options.total_timeout, usual.total_timeout);
+        let options = patient(7200);
+        assert_eq!(options.connect_timeout, usual.connect_timeout);
+        for limit in [
+            options.first_byte_timeout,
+            options.idle_timeout,
+            options.min_rate_window,
+            options.total_timeout.unwrap(),
+        ] {
+            assert_eq!(limit.as_secs(), 7200);
+        }
+    }
 }

@@ -50,7 +50,7 @@ fn holds_back(fault: Fault, code: i32, needles: &[&str]) {
     let ended = world.up();
     ended.assert(code, &[&victim.label()]);
     ended.assert(code, needles);
-    ended.assert(code, &["held back"]);
+    ended.assert(code, &["could not be had or refreshed"]);
     world.assert_shows_all_but(&[&victim]);
     world.heal_and_finish();
 }
@@ -349,7 +349,14 @@ fn hostile_u12_an_upstream_that_goes_down_midway_is_resumed() {
         }
     }
     let ended = world.up_with(&["--retries", "0", "--timeout", "1"]);
-    ended.assert(7, &["error[UPSTREAM]", "and 60 more", "80 of the crates"]);
+    ended.assert(
+        7,
+        &[
+            "error[UPSTREAM]",
+            "and 60 more",
+            "note: 80 crates could not be had",
+        ],
+    );
     let lacking = world.registry.releases().enumerate();
     let lacking = lacking.filter_map(|(place, release)| (place % 3 > 0).then_some(release));
     let lacking: Vec<_> = lacking.collect();
@@ -478,7 +485,7 @@ fn a_crate_that_is_held_stays_shown_while_its_index_file_fails() {
     ] {
         world.fault_forever(&index_path(&victim.name), fault);
         let ended = world.up();
-        ended.assert(code, &[&victim.label(), "stay as they were"]);
+        ended.assert(code, &[&victim.label(), "could not be had or refreshed"]);
         assert_eq!(tree::contents(&world.mirror), before);
         world.assert_shows_all_but(&[]);
     }

@@ -394,7 +394,7 @@ fn hostile_i17_replies_that_are_no_index_file_leave_what_was_held() {
     let newer = line("victim", "2.0.0", "newer");
     world.server().put(path, format!("{good}\n{newer}\n"));
     world.server().put("dl/victim/victim-2.0.0.crate", "newer");
-    up(&world).assert(0, &["1 crates fetched"]);
+    up(&world).assert(0, &["1 crate fetched"]);
 }
 
 /// A mirror that shows something, then an upstream whose `config.json` is this.

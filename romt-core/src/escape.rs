@@ -44,9 +44,15 @@ impl Escaped {
     /// assert_eq!(shown.to_string(), "https://host/path");
     /// ```
     pub fn address(address: &str) -> Self {
-        let Some((scheme, rest)) = address.split_once("://") else {
+        let is_scheme = |text: &str| {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+            !text.is_empty() && text.bytes().all(fits)
+        };
+        let Some((scheme, rest)) = address.split_once(':').filter(|it| is_scheme(it.0)) else {
             return Self::new(address);
         };
+        // Whoever parses addresses takes any slashes here, or none.
+        let rest = rest.trim_start_matches(['/', '\\']);
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         match rest[..end].rfind('@') {
             Some(at) => Self::new(format!("{scheme}://{}", &rest[at + 1..])),
@@ -105,6 +111,15 @@ impl InvalidValue {
         }
     }
 
+    /// Reports that `address`, which may have a password in it, breaks `reason`.
+    pub fn of_address(kind: &'static str, address: &str, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            value: Escaped::address(address),
+            reason: reason.into(),
+        }
+    }
+
     /// What the value was meant to be, as in "crate name".
     pub fn kind(&self) -> &'static str {
         self.kind
@@ -132,6 +147,10 @@ mod tests {
             ("https://u:p@q@h", "https://h"),
             ("https://h/?a@b", "https://h/?a@b"),
             ("a/directory@home", "a/directory@home"),
+            ("https:u:p@h/", "https://h/"),
+            ("https:\\\\u:p@h\\x", "https://h\\x"),
+            ("https:/u:p\\q@h/", "https://h/"),
+            ("C:\\a\\b", "C:\\a\\b"),
         ] {
             assert_eq!(Escaped::address(address).as_str(), shown);
         }

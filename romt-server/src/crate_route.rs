@@ -5,11 +5,14 @@
 //! object at its key, its digest is compared with the published index before a
 //! byte of it is sent.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
 use std::time::Instant;
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -22,11 +25,12 @@ use romt_core::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    answer::{NOSNIFF, Refusal, not_modified, respond},
+    answer::{NO_CACHE, NOSNIFF, Refusal, not_modified, respond},
     cache::Cache,
     checksum, conditional,
     index_route::{IndexRoute, quoted},
     range::{self, Part},
+    turns::Turns,
 };
 
 /// The largest file that is kept in memory, in bytes.
@@ -47,6 +51,8 @@ pub(crate) struct CrateRoute {
     checked: Cache<Arc<Checked>>,
     /// Small ones of them, with their bytes.
     small: Cache<(Arc<Checked>, Bytes)>,
+    /// Whoever looks a file up for the first time does so for all who wait.
+    turns: Turns,
     checks: Semaphore,
     start: Instant,
 }
@@ -56,6 +62,8 @@ pub(crate) struct CrateRoute {
 struct Checked {
     meta: ObjectMeta,
     etag: HeaderValue,
+    /// Whether the published index names it, so that it was checked.
+    listed: bool,
     /// When the store last had it, in milliseconds after the start.
     seen: AtomicU64,
 }
@@ -70,6 +78,7 @@ impl CrateRoute {
             layout,
             checked: Cache::new(cache_bytes / 8),
             small: Cache::new(cache_bytes - cache_bytes / 8),
+            turns: Turns::default(),
             checks: Semaphore::new(CHECKS),
             start: Instant::now(),
         }
@@ -116,23 +125,41 @@ impl CrateRoute {
     /// Looks `file` up in the store, and checks it if that was not done yet.
     async fn fetch(&self, file: &str, index: &IndexRoute) -> Result<Found, Refusal> {
         let (name, version) = parse(file).ok_or(Refusal::NotFound)?;
+        let _turn = self.turns.take(file).await;
+        // Whoever had the turn before may have done it.
+        if let Some(found) = self.kept(file).await? {
+            return Ok(found);
+        }
         let key = self.layout.crate_file(&name, &version);
         let object = self.store.get(&key).await.map_err(|error| refuse(&error))?;
         let known = self.checked.get(file);
         if let Some(found) = known.filter(|found| found.meta == object.meta) {
-            let bytes = self.collect(object).await?;
-            self.small
-                .insert(file, (found.clone(), bytes.clone()), bytes.len());
-            return Ok((found, Some(bytes)));
+            return self.remember(file, found, object).await;
         }
         let listed = checksum::of(index.load(&name.index_path()).await?.as_deref(), &version);
         let Some(digest) = listed else {
             // Not published, so there is nothing to check it by, and nothing to
             // remember.
             let etag = quoted(object.meta.version.as_str());
-            return Ok((self.found(object.meta, etag), None));
+            return Ok((self.found(object.meta, etag, false), None));
         };
         self.check(file, object, &digest).await
+    }
+
+    /// Takes a file that was checked into memory, if it is small enough.
+    async fn remember(
+        &self,
+        file: &str,
+        found: Arc<Checked>,
+        object: Object,
+    ) -> Result<Found, Refusal> {
+        if !self.keeps(object.meta.size) {
+            return Ok((found, None));
+        }
+        let bytes = self.collect(object).await?;
+        self.small
+            .insert(file, (found.clone(), bytes.clone()), bytes.len());
+        Ok((found, Some(bytes)))
     }
 
     /// Checks a file before it is first sent.
@@ -155,7 +182,7 @@ impl CrateRoute {
             tracing::error!(key = %meta.key, expected = %digest, %actual, "a crate is damaged and is not served");
             return Err(Refusal::Unavailable);
         }
-        let found = self.found(meta, quoted(&digest.to_string()));
+        let found = self.found(meta, quoted(&digest.to_string()), true);
         self.checked.insert(file, found.clone(), 2 * file.len());
         if let Some(bytes) = &bytes {
             self.small
@@ -170,40 +197,23 @@ impl CrateRoute {
         bytes: Option<Bytes>,
         request: &Parts,
     ) -> Result<Response, Refusal> {
-        let mut headers = found.headers();
         if conditional::none_match_hits(&request.headers, found.etag.as_bytes()) {
-            return Ok(not_modified(headers));
+            return Ok(not_modified(found.validators()));
         }
-        let size = found.meta.size;
-        let octets = HeaderValue::from_static("application/octet-stream");
-        headers.insert(header::CONTENT_TYPE, octets);
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if request.method == Method::HEAD {
-            headers.insert(header::CONTENT_LENGTH, size.into());
-            return Ok(respond(StatusCode::OK, headers, Body::empty()));
+        let (status, part) = match found.wanted(request) {
+            Part::Whole => (StatusCode::OK, 0..found.meta.size),
+            Part::Bytes(part) => (StatusCode::PARTIAL_CONTENT, part),
+            Part::Unsatisfiable => return Ok(found.unsatisfiable()),
+        };
+        let mut headers = found.headers();
+        if status == StatusCode::PARTIAL_CONTENT {
+            let (start, last, size) = (part.start, part.end - 1, found.meta.size);
+            let shown = format!("bytes {start}-{last}/{size}");
+            headers.insert(header::CONTENT_RANGE, ascii(&shown));
         }
-        let part = if conditional::range_applies(&request.headers, found.etag.as_bytes()) {
-            range::wanted(&request.headers, size)
-        } else {
-            Part::Whole
-        };
-        let (status, part) = match part {
-            Part::Whole => (StatusCode::OK, 0..size),
-            Part::Bytes(part) => {
-                let shown = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-                headers.insert(header::CONTENT_RANGE, ascii(&shown));
-                (StatusCode::PARTIAL_CONTENT, part)
-            }
-            Part::Unsatisfiable => {
-                headers.remove(header::CACHE_CONTROL);
-                headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{size}")));
-                let status = StatusCode::RANGE_NOT_SATISFIABLE;
-                return Ok(respond(status, headers, Body::empty()));
-            }
-        };
         headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
         let body = match bytes {
+            _ if request.method == Method::HEAD => Body::empty(),
             Some(bytes) => slice(&bytes, &part).into(),
             None => self.stream(&found.meta, part).await?,
         };
@@ -211,7 +221,7 @@ impl CrateRoute {
     }
 
     /// The bytes in `part` of what `meta` describes, from the store.
-    async fn stream(&self, meta: &ObjectMeta, part: std::ops::Range<u64>) -> Result<Body, Refusal> {
+    async fn stream(&self, meta: &ObjectMeta, part: Range<u64>) -> Result<Body, Refusal> {
         // The whole is asked for as such, for it may be empty.
         let options = if part == (0..meta.size) {
             GetOptions::default()
@@ -253,9 +263,14 @@ impl CrateRoute {
         self.checked.remove(file);
     }
 
-    fn found(&self, meta: ObjectMeta, etag: HeaderValue) -> Arc<Checked> {
+    fn found(&self, meta: ObjectMeta, etag: HeaderValue, listed: bool) -> Arc<Checked> {
         let seen = self.now().into();
-        Arc::new(Checked { meta, etag, seen })
+        Arc::new(Checked {
+            meta,
+            etag,
+            listed,
+            seen,
+        })
     }
 
     fn now(&self) -> u64 {
@@ -264,12 +279,44 @@ impl CrateRoute {
 }
 
 impl Checked {
-    fn headers(&self) -> HeaderMap {
+    /// What tells this state of the file from another.
+    fn validators(&self) -> HeaderMap {
         let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
         let mut headers = HeaderMap::with_capacity(10);
         headers.insert(header::ETAG, self.etag.clone());
-        headers.insert(header::CACHE_CONTROL, forever);
+        // What the index does not name (yet, or any more) was compared with
+        // nothing. A client whose index is older may need it, but nobody may hold
+        // on to it: it may be replaced by what will be published.
+        let keep = if self.listed { forever } else { NO_CACHE };
+        headers.insert(header::CACHE_CONTROL, keep);
         headers
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = self.validators();
+        let octets = HeaderValue::from_static("application/octet-stream");
+        headers.insert(header::CONTENT_TYPE, octets);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers
+    }
+
+    /// What of the file is asked for. A range has no meaning but for GET.
+    fn wanted(&self, request: &Parts) -> Part {
+        let of_get = request.method == Method::GET;
+        if of_get && conditional::range_applies(&request.headers, self.etag.as_bytes()) {
+            range::wanted(&request.headers, self.meta.size)
+        } else {
+            Part::Whole
+        }
+    }
+
+    fn unsatisfiable(&self) -> Response {
+        let mut headers = self.headers();
+        headers.remove(header::CACHE_CONTROL);
+        let size = self.meta.size;
+        headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{size}")));
+        respond(StatusCode::RANGE_NOT_SATISFIABLE, headers, Body::empty())
     }
 }
 
@@ -294,7 +341,7 @@ async fn digest_of(object: Object) -> Result<Sha256Digest, StreamError> {
 }
 
 /// The bytes in `part`, which lies within.
-fn slice(bytes: &Bytes, part: &std::ops::Range<u64>) -> Bytes {
+fn slice(bytes: &Bytes, part: &Range<u64>) -> Bytes {
     let at = |place: u64| {
         usize::try_from(place)
             .unwrap_or(usize::MAX)

@@ -53,6 +53,7 @@ mod range;
 mod router;
 mod serve;
 mod target;
+mod turns;
 
 pub use client::{CLIENT_REGISTRY, client_config, client_index};
 pub use host::{BaseUrl, BaseUrlError, HostPolicy};

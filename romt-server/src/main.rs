@@ -26,8 +26,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 8000)]
     port: u16,
     /// The address that clients reach the server at, if a proxy stands before it
+    // Parsed by us: clap would show the password of an address that is refused.
     #[arg(long, value_name = "URL")]
-    server_url: Option<BaseUrl>,
+    server_url: Option<String>,
     /// What is logged: `warn`, `info` with each request, `debug`
     #[arg(long, value_name = "FILTER", default_value = "info", env = "ROMT_LOG")]
     log: EnvFilter,
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
     } else {
         log.init();
     }
-    match run(args) {
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(class, error)) => {
             let mut text = format!("error[{class}]: {error}");
@@ -65,17 +66,28 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(args: Args) -> Result<(), Failure> {
+async fn run(args: &Args) -> Result<(), Failure> {
+    let base_url = args.server_url.as_deref().map(str::parse::<BaseUrl>);
+    let base_url = base_url
+        .transpose()
+        .map_err(|error| Failure(ErrorClass::Usage, error.into()))?;
     let mirror = ServedMirror::open(&args.mirror)
         .await
         .map_err(|error| Failure(error.class(), error.into()))?;
+    if !mirror
+        .is_published()
+        .await
+        .map_err(|error| Failure(error.class(), error.into()))?
+    {
+        tracing::warn!("the mirror holds no crates yet");
+    }
     let served = |error: ServeError| Failure(error.class(), error.into());
     let listening = Listening::bind(&args.bind, args.port)
         .await
         .map_err(served)?;
     let mut options = ServerOptions::default();
     let mut url = listening.url();
-    if let Some(base_url) = args.server_url {
+    if let Some(base_url) = base_url {
         url = base_url.to_string();
         options = options.with_base_url(base_url);
     }

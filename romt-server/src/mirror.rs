@@ -87,11 +87,56 @@ impl ServedMirror {
         };
         Ok(Self::new(store, index, layout))
     }
+
+    /// Whether anything was ever published, so that there is something to serve.
+    pub async fn is_published(&self) -> Result<bool, IndexError> {
+        let any = "a".parse()?;
+        match self.index.load(&any, None).await {
+            Ok(_) => Ok(true),
+            Err(IndexError::Unpublished { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-/// Whether the directory `path` has what only a mirror has.
+/// Whether the directory `path` has what only a mirror has: what romt keeps, or
+/// the crates and their index. Many a project has a directory called `index`.
 pub fn is_mirror(path: &Path) -> bool {
-    [".romt", "crates/config.toml", "index"]
-        .iter()
-        .any(|mark| path.join(mark).exists())
+    let is_directory = |name| path.join(name).is_dir();
+    is_directory(".romt")
+        || path.join("crates/config.toml").is_file()
+        || (is_directory("index") && is_directory("crates"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_mirror_is_told_from_a_project() {
+        let scratch = tempfile::tempdir().unwrap();
+        let with = |entries: &[&str]| {
+            let path = scratch.path().join(entries.len().to_string() + entries[0]);
+            for entry in entries {
+                let entry = path.join(entry);
+                if entry.extension().is_some() {
+                    fs::create_dir_all(entry.parent().unwrap()).unwrap();
+                    fs::write(entry, "").unwrap();
+                } else {
+                    fs::create_dir_all(entry).unwrap();
+                }
+            }
+            is_mirror(&path)
+        };
+        assert!(with(&[".romt"]));
+        assert!(with(&["crates/config.toml"]));
+        assert!(with(&["index", "crates"]));
+        assert!(!with(&["index"]));
+        assert!(!with(&["crates"]));
+        assert!(!with(&["src", "index"]));
+        assert!(!with(&["index.html"]));
+        assert!(!with(&["git", "src", "index/config.json"]));
+    }
 }

@@ -63,20 +63,29 @@ fn edited(before: &str, url: &str, force: bool) -> Result<String, CliError> {
     let mut document: DocumentMut = before.parse().map_err(|error: toml_edit::TomlError| {
         CliError::new(ErrorClass::Refused, "the configuration is not TOML").caused_by(&error)
     })?;
-    set(
-        &mut document,
-        ["source", "crates-io", "replace-with"],
-        CLIENT_REGISTRY,
-        force,
-    )?;
+    let replacement = ["source", "crates-io", "replace-with"];
+    // A registry of our name is ours if crates.io is replaced with it. Otherwise
+    // somebody else may have chosen the name for theirs.
+    let is_ours = get(&document, replacement) == Some(CLIENT_REGISTRY);
+    set(&mut document, replacement, CLIENT_REGISTRY, force)?;
     let index = client_index(url);
-    set(
-        &mut document,
-        ["registries", CLIENT_REGISTRY, "index"],
-        &index,
-        true,
-    )?;
-    Ok(document.to_string())
+    let entry = ["registries", CLIENT_REGISTRY, "index"];
+    set(&mut document, entry, &index, force || is_ours)?;
+    Ok(with_line_ends_of(before, document.to_string()))
+}
+
+/// `text` with the line ends of `before`, which the editor of TOML does not keep.
+fn with_line_ends_of(before: &str, text: String) -> String {
+    let lines = before.matches('\n').count();
+    if lines == 0 || before.matches("\r\n").count() < lines {
+        return text;
+    }
+    text.replace("\r\n", "\n").replace('\n', "\r\n")
+}
+
+/// The string at `path`, if there is one.
+fn get<'d>(document: &'d DocumentMut, [table, entry, key]: [&str; 3]) -> Option<&'d str> {
+    document.get(table)?.get(entry)?.get(key)?.as_str()
 }
 
 /// Sets one string, keeping what is around it. Another string at its place is
@@ -209,6 +218,35 @@ mod tests {
                 .unwrap()
                 .contains("replace-with = \"romt\"")
         );
+    }
+
+    #[test]
+    fn somebody_elses_registry_of_the_name_stays_unless_forced() {
+        let before = "[registries.romt]\nindex = \"sparse+https://theirs/\"\ntoken = \"x\"\n";
+        let error = edited(before, URL, false).unwrap_err();
+        assert_eq!(error.class, ErrorClass::Refused);
+        assert!(error.message.contains("`registries.romt.index`"));
+        assert!(error.help.unwrap().contains("--force"));
+        let forced = edited(before, URL, true).unwrap();
+        assert!(!forced.contains("theirs") && forced.contains("token"));
+        // One that says the same is no obstacle.
+        let same = before.replace("https://theirs/", "http://127.0.0.1:8000/index/");
+        assert!(edited(&same, URL, false).unwrap().contains("replace-with"));
+    }
+
+    #[test]
+    fn line_ends_are_kept() {
+        let windows = client_config(URL).replace('\n', "\r\n");
+        assert_eq!(edited(&windows, URL, false).unwrap(), windows);
+        let before = "# ours\r\n[build]\r\njobs = 4 # few\r\n";
+        let after = edited(before, URL, false).unwrap();
+        assert!(after.starts_with(before), "{after:?}");
+        assert_eq!(
+            after.matches('\n').count(),
+            after.matches("\r\n").count(),
+            "{after:?}"
+        );
+        assert!(!after.contains("\r\r"), "{after:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{args::ServeArgs, error::CliError, mirror_dir, report::Printer, signa
 
 pub(crate) async fn run(args: ServeArgs, printer: &Printer) -> Result<ExitCode, CliError> {
     let signals = Signals::listen();
-    let mirror = mirror_dir::served(args.mirror.as_deref()).await?;
+    let mirror = mirror_dir::served(args.mirror.as_deref(), printer).await?;
     let listening = Listening::bind(&args.listen).await?;
     listening.announce(printer);
     listening.serve(mirror, signals.stop.clone()).await?;

@@ -37,24 +37,29 @@ pub(crate) async fn run(args: UpArgs, printer: &Printer) -> Result<ExitCode, Cli
     announce(&chosen, &directory, printer);
     let synced = sync(&args, &chosen, &origin, &directory, &signals, &reporter).await;
     reporter.finish();
-    let code = match synced {
+    let failed = match synced {
         Ok(outcome) if outcome.cancelled => {
             server.finish().await?;
-            printer.say("interrupted; what was published before is untouched");
+            printer.interrupted(&outcome);
             return Ok(signals.exit_code());
         }
         Ok(outcome) => {
             printer.outcome(&outcome);
-            outcome
-                .class()
-                .map_or(ExitCode::SUCCESS, |class| ExitCode::from(class.exit_code()))
+            outcome.class()
         }
         // With nothing to serve there is nothing to stay for.
         Err(error) if !server.is_running() => return Err(error),
-        Err(error) => printer.fail(&error),
+        Err(error) => {
+            printer.fail(&error);
+            Some(error.class)
+        }
     };
-    if directory.is_published().await? {
+    let code = failed.map_or(ExitCode::SUCCESS, |class| ExitCode::from(class.exit_code()));
+    // Where all is done, an empty mirror is what was asked for.
+    if failed.is_none() || directory.is_published().await? {
         server.start(&directory, &signals, printer).await?;
+    } else if !args.no_serve {
+        printer.warn("the mirror holds no crates yet, so it is not served");
     }
     server.finish().await?;
     Ok(code)
@@ -95,7 +100,7 @@ async fn sync(
     let events: Arc<dyn EventSink> = reporter.clone();
     let upstream = origin.upstream(&args.upstream, &directory.store, &events);
     let options = SyncOptions::default()
-        .with_jobs(args.upstream.num_jobs)
+        .with_jobs(args.upstream.num_jobs.into())
         .with_retry(upstream::retry(&args.upstream))
         // A closure's size is anybody's guess, so it is told before it is fetched.
         .with_measure(!args.crates.is_empty())
@@ -146,7 +151,7 @@ impl Server {
     ) -> Result<(), CliError> {
         match std::mem::replace(self, Self::None) {
             Self::Waiting(listening) => {
-                let mirror = directory.served().await?;
+                let mirror = directory.served(printer).await?;
                 listening.announce(printer);
                 let stop = signals.stop.clone();
                 *self = Self::Running(tokio::spawn(listening.serve(mirror, stop)));

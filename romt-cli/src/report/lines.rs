@@ -7,7 +7,7 @@ use std::{
 
 use romt_core::Event;
 
-use super::{human_bytes, printer::line};
+use super::{crates, human_bytes, printer::line};
 
 /// How often progress is told.
 const EVERY: Duration = Duration::from_secs(5);
@@ -73,7 +73,8 @@ impl Lines {
                 crates,
                 changed,
             } => self.item(&format_args!(
-                "published {position}: {crates} crates, {changed} changed"
+                "published {position}: {}, {changed} changed",
+                super::crates(*crates)
             )),
             _ => {}
         }
@@ -94,9 +95,9 @@ impl Lines {
         }
         state.told = Instant::now();
         line(&format_args!(
-            "{} of {} crates, {}",
+            "{} of {}, {}",
             state.done,
-            state.to_fetch,
+            crates(state.to_fetch),
             human_bytes(state.bytes)
         ));
     }
@@ -114,8 +115,7 @@ pub(super) fn plan(to_fetch: u64, known_bytes: u64, unknown_sizes: u64) -> Optio
         (bytes, 0) => format!(", {}", human_bytes(bytes)),
         (bytes, unknown) => format!(", {} and {unknown} of unknown size", human_bytes(bytes)),
     };
-    let crates = if to_fetch == 1 { "crate" } else { "crates" };
-    Some(format!("to fetch: {to_fetch} {crates}{size}"))
+    Some(format!("to fetch: {}{size}", crates(to_fetch)))
 }
 
 #[cfg(test)]

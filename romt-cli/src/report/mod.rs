@@ -70,6 +70,14 @@ pub(crate) fn install_log(args: &OutputArgs) {
     }
 }
 
+/// A number of crates as people say it.
+pub(crate) fn crates(number: u64) -> String {
+    match number {
+        1 => "1 crate".to_owned(),
+        _ => format!("{number} crates"),
+    }
+}
+
 /// A number of bytes as people read it.
 pub(crate) fn human_bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()

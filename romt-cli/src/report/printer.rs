@@ -6,10 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use romt_core::{SyncOutcome, sync::Failure};
+use romt_core::{ErrorClass, SyncOutcome, sync::Failure};
 use serde_json::{Value, json};
 
-use super::human_bytes;
+use super::{crates, human_bytes};
 use crate::{
     args::{LogFormat, OutputArgs},
     error::CliError,
@@ -91,6 +91,14 @@ impl Printer {
         self.say(format_args!("serving {url}{besides}; Ctrl-C stops"));
     }
 
+    /// Says that a sync did not come to its end.
+    pub(crate) fn interrupted(&self, outcome: &SyncOutcome) {
+        if self.format == LogFormat::Json && self.level >= 0 {
+            line(&summary(outcome));
+        }
+        self.say("interrupted; what was published before is untouched");
+    }
+
     /// Sums a sync up.
     pub(crate) fn outcome(&self, outcome: &SyncOutcome) {
         if self.format == LogFormat::Json {
@@ -119,8 +127,8 @@ impl Printer {
             ));
         }
         self.say(format_args!(
-            "{} crates fetched ({}), {} already here, {:.1} s",
-            outcome.fetched,
+            "{} fetched ({}), {} already here, {:.1} s",
+            crates(outcome.fetched),
             human_bytes(outcome.bytes),
             outcome.present,
             outcome.elapsed.as_secs_f64()
@@ -147,9 +155,8 @@ impl Printer {
             line(&format_args!("… and {more} more; -v names them all"));
         }
         line(&format_args!(
-            "note: {} of the crates are held back, or stay as they were; the mirror has all that \
-             it shows",
-            failed.len()
+            "note: {} could not be had or refreshed; all that the mirror shows is there",
+            crates(failed.len() as u64)
         ));
         line(&"help: run this again; it fetches only what is missing");
     }
@@ -195,6 +202,18 @@ fn summary(outcome: &SyncOutcome) -> Value {
             })
         })
         .collect();
+    let unresolved: Vec<Value> = outcome
+        .unresolved
+        .iter()
+        .map(|unresolved| {
+            json!({
+                "what": unresolved.package.as_str(),
+                "requirement": unresolved.requirement.to_string(),
+                "needed-by": &*unresolved.dependent,
+                "optional": unresolved.optional,
+            })
+        })
+        .collect();
     let withdrawn: Vec<&str> = outcome.withdrawn.iter().map(|label| &**label).collect();
     json!({
         "event": "outcome",
@@ -202,7 +221,10 @@ fn summary(outcome: &SyncOutcome) -> Value {
         "present": outcome.present,
         "bytes": outcome.bytes,
         "failed": failed,
+        "class": outcome.class().map(ErrorClass::as_str),
         "withdrawn": withdrawn,
+        "unresolved": unresolved,
+        "cancelled": outcome.cancelled,
         "seconds": outcome.elapsed.as_secs_f64(),
     })
 }

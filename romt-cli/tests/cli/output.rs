@@ -99,6 +99,7 @@ fn json_is_an_object_a_line() {
     let outcome = named("outcome")[0];
     assert_eq!(outcome["fetched"], 2);
     assert_eq!(outcome["failed"], serde_json::json!([]));
+    assert_eq!(outcome["class"], serde_json::Value::Null);
     assert!(outcome["bytes"].as_u64().is_some_and(|bytes| bytes > 0));
 }
 
@@ -118,6 +119,9 @@ fn failures_are_json_too() {
         .expect("it is told");
     assert_eq!(outcome["failed"][0]["what"], "base 1.1.0");
     assert_eq!(outcome["failed"][0]["class"], "PARTIAL");
+    assert_eq!(outcome["class"], "PARTIAL");
+    assert_eq!(outcome["cancelled"], false);
+    assert_eq!(outcome["unresolved"], serde_json::json!([]));
 
     let args = ["serve", "--mirror", "nowhere", "--log-format", "json"];
     let finished = scene.run(&args).expect(2);
@@ -126,6 +130,23 @@ fn failures_are_json_too() {
     assert_eq!(told[0]["event"], "error");
     assert_eq!(told[0]["class"], "USAGE");
     assert_eq!(told[0]["code"], 2);
+}
+
+#[test]
+fn what_nothing_satisfies_is_json_too() {
+    let mut upstream = small_upstream();
+    upstream.publish("wants", "1.0.0", &["base@^9"]);
+    let scene = Scene::new();
+    let json = ["--crate", "wants", "--no-serve", "--log-format", "json"];
+    let finished = scene.up(&upstream, json).wait().expect(0);
+    let told = events(&finished.stderr);
+    let outcome = told.iter().find(|it| it["event"] == "outcome");
+    assert_eq!(
+        outcome.expect("it is told")["unresolved"],
+        serde_json::json!([{
+            "what": "base", "requirement": "^9", "needed-by": "wants 1.0.0", "optional": false,
+        }])
+    );
 }
 
 #[test]

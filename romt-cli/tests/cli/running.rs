@@ -108,9 +108,28 @@ fn a_sync_that_is_interrupted_leaves_no_debris_and_is_finished_later() {
             .up(&upstream, [&APP[..], &["--no-serve"]].concat())
             .wait()
             .expect(0);
-        assert!(finished.stderr.contains("crates fetched"), "{finished:#?}");
+        assert!(finished.stderr.contains("already here"), "{finished:#?}");
         assert_eq!(debris(&scene), [""; 0]);
     }
+}
+
+#[test]
+fn an_interrupted_sync_says_so_in_json() {
+    let upstream = small_upstream();
+    let path = upstream.crate_path("base", "1.1.0");
+    upstream.server.fault_forever(&path, Fault::StallAfter(100));
+    let scene = Scene::new();
+    let json = ["--crate", "app", "--no-serve", "--log-format", "json"];
+    let mut up = scene.up(&upstream, json);
+    up.wait_for("\"planned\"");
+    up.signal(Signal::INT);
+    let finished = up.wait().expect(130);
+    let outcome = finished
+        .stderr
+        .lines()
+        .find(|it| it.contains("\"outcome\""));
+    let outcome = outcome.unwrap_or_else(|| panic!("{finished:#?}"));
+    assert!(outcome.contains("\"cancelled\":true"), "{outcome}");
 }
 
 #[test]
@@ -191,6 +210,38 @@ fn an_upstream_that_is_away_does_not_stop_the_server() {
     up.signal(Signal::INT);
     // It did not do what it was asked to do, and says so in the end.
     up.wait().expect(7);
+}
+
+#[test]
+fn a_lock_file_without_registry_packages_is_served_as_an_empty_mirror() {
+    let upstream = small_upstream();
+    let scene = Scene::new();
+    let package = "[[package]]\nname = \"mine\"\nversion = \"0.1.0\"\n";
+    scene.write("Cargo.lock", &format!("version = 4\n\n{package}"));
+    let mut up = scene.up(&upstream, [""; 0]);
+    up.wait_for("answers once the mirror is complete");
+    let url = up.serving();
+    for (path, status) in [("index/config.json", 200), ("index/ba/se/base", 404)] {
+        assert_eq!(http::get(&url, path).map(|it| it.0), Some(status), "{path}");
+    }
+    assert!(
+        up.stderr()
+            .contains("warning: the mirror holds no crates yet")
+    );
+    up.signal(Signal::INT);
+    up.wait().expect(0);
+}
+
+#[test]
+fn where_nothing_could_be_had_nothing_is_served() {
+    let upstream = small_upstream();
+    upstream
+        .server
+        .remove(&upstream.crate_path("base", "1.1.0"));
+    let scene = Scene::new();
+    let finished = scene.up(&upstream, ["--crate", "base"]).wait().expect(1);
+    let said = "warning: the mirror holds no crates yet, so it is not served";
+    assert!(finished.stderr.contains(said), "{finished:#?}");
 }
 
 #[test]

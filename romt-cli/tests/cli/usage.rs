@@ -22,6 +22,33 @@ fn help_and_version_are_for_stdout() {
 }
 
 #[test]
+fn help_begins_with_what_the_command_is_for() {
+    let scene = Scene::new();
+    let help = scene.run(&["up", "--help"]).expect(0).stdout;
+    let places = [
+        "--lockfile",
+        "--crate ",
+        "--mirror",
+        "--offline",
+        "--no-serve",
+        "Upstream:",
+        "Server:",
+        "Output:",
+        "--quiet",
+        "--log-format",
+        "Examples:",
+        "exit status",
+    ];
+    let places = places.map(|it| help.find(it).unwrap_or_else(|| panic!("{it}: {help}")));
+    assert!(places.is_sorted(), "{places:?}: {help}");
+    let help = scene.run(&["--help"]).expect(0).stdout;
+    for code in (0..=8).chain([130, 143]) {
+        let status = help.split("Exit status:").nth(1).unwrap_or_default();
+        assert!(status.contains(&format!("{code} ")), "{code}: {help}");
+    }
+}
+
+#[test]
 fn bad_usage_is_2_and_touches_nothing() {
     let scene = Scene::new();
     for args in [
@@ -35,6 +62,10 @@ fn bad_usage_is_2_and_touches_nothing() {
         &["up", "--port", "65536"],
         &["up", "--crates-url", "https://h/{name}"],
         &["up", "--retries", "many"],
+        &["up", "--num-jobs", "0"],
+        &["up", "--num-jobs", "65"],
+        &["up", "--num-jobs", "1000"],
+        &["up", "--timeout", "0"],
         &["up", "-q", "-v"],
         &["client-config", "--force"],
         &["client-config", "--url", "javascript:x"],
@@ -167,6 +198,16 @@ fn passwords_in_an_address_that_is_refused_are_not_shown() {
             .run(&["up", "--crate", "app", "--index-url", url])
             .expect(2);
         assert!(!finished.stderr.contains("hunter2"), "{finished:#?}");
+    }
+    for [command, argument, url] in [
+        ["up", "--crates-url", "https://user:hunter2@h/{crate}"],
+        ["up", "--crates-url", "https://user:hunter2@h/{name}"],
+        ["up", "--server-url", "https://user:hunter2@h/"],
+        ["client-config", "--url", "https://user:hunter2@h/"],
+    ] {
+        let finished = scene.run(&[command, argument, url]).expect(2);
+        assert!(!finished.stderr.contains("hunter2"), "{finished:#?}");
+        assert!(finished.stderr.contains(argument), "{finished:#?}");
     }
     for proxy in ["http://user:hunter2@h:port", "gopher://user:hunter2@h"] {
         let args = ["up", "--crate", "app", "--no-serve", "--proxy", proxy];

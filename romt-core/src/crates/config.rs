@@ -123,7 +123,7 @@ impl FromStr for DownloadTemplate {
             );
         }
         if let Some(unknown) = unknown_marker(&template) {
-            return Err(InvalidValue::new(
+            return Err(InvalidValue::of_address(
                 "download template",
                 text,
                 format!(
@@ -155,7 +155,7 @@ fn unknown_marker(template: &str) -> Option<Escaped> {
 
 impl fmt::Display for DownloadTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(Escaped::new(&self.0).as_str())
+        f.pad(Escaped::address(&self.0).as_str())
     }
 }
 
@@ -212,6 +212,22 @@ mod tests {
             "",
         ] {
             assert!(bad.parse::<DownloadTemplate>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_c02_refusals_show_no_password() {
+        for bad in [
+            "https://user:hunter2@h/{crate}",
+            "https://user:hunter2@h/{name}",
+            "https://user:hunter2@h:port/",
+            "ftp://user:hunter2@h/",
+            "https:user:hunter2@h/",
+        ] {
+            let error = bad.parse::<DownloadTemplate>().unwrap_err();
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+            let error = bad.parse::<Location>().unwrap_err();
+            assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
 

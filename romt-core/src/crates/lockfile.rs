@@ -1,6 +1,6 @@
 //! `Cargo.lock`, versions 1 to 4.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use serde::Deserialize;
 
@@ -37,8 +37,57 @@ pub struct LockedCrate {
 pub struct LeftOut {
     /// The package, as in `name 1.2.3`.
     pub package: Escaped,
-    /// Where it comes from, as in "a git repository: https://…".
-    pub origin: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a package comes from that is not of the mirrored registry.
+///
+/// Displayed as in "a git repository: https://…", without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The project itself.
+    Workspace,
+    /// A directory.
+    Path(Escaped),
+    /// A git repository.
+    Git(Escaped),
+    /// Another registry.
+    Registry(Escaped),
+    /// A source of a kind that is not known.
+    Unknown(Escaped),
+}
+
+impl Origin {
+    fn new(source: Option<&str>) -> Self {
+        let Some(source) = source else {
+            return Self::Workspace;
+        };
+        match source.split_once('+') {
+            Some(("git", address)) => Self::Git(Escaped::address(address)),
+            Some(("registry" | "sparse", address)) => Self::Registry(Escaped::address(address)),
+            Some(("path", address)) => Self::Path(Escaped::address(address)),
+            _ => Self::Unknown(Escaped::address(source)),
+        }
+    }
+
+    /// Whether whoever has the project has the package too.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Workspace | Self::Path(_))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workspace => f.write_str("a path in the workspace"),
+            Self::Path(path) => write!(f, "a path: {path}"),
+            Self::Git(address) => write!(f, "a git repository: {address}"),
+            Self::Registry(address) => write!(f, "another registry: {address}"),
+            Self::Unknown(source) => write!(f, "an unknown source: {source}"),
+        }
+    }
 }
 
 /// Why a lock file is refused.
@@ -96,12 +145,14 @@ impl Lockfile {
         }
         let mut lockfile = Self::default();
         for package in &wire.package {
-            match origin_of(package.source.as_deref(), registry) {
-                None => lockfile.crates.push(locked(package, &wire.metadata)?),
-                Some(origin) => lockfile.left_out.push(LeftOut {
+            let source = package.source.as_deref();
+            if source.is_some_and(|source| is_mirrored(source, registry)) {
+                lockfile.crates.push(locked(package, &wire.metadata)?);
+            } else {
+                lockfile.left_out.push(LeftOut {
                     package: Escaped::new(format!("{} {}", package.name, package.version)),
-                    origin,
-                }),
+                    origin: Origin::new(source),
+                });
             }
         }
         Ok(lockfile)
@@ -134,24 +185,16 @@ impl Lockfile {
     }
 }
 
-/// Where a package comes from, in words, unless it is the mirrored registry.
-fn origin_of(source: Option<&str>, registry: Option<&str>) -> Option<String> {
-    let Some(source) = source else {
-        return Some("a path in the workspace".into());
-    };
-    let is_registry = |url: &str| trimmed(source) == trimmed(url);
-    let is_crates_io =
-        is_registry(defaults::LOCKED_CRATES_IO) || is_registry(defaults::SPARSE_INDEX);
-    if is_crates_io || registry.is_some_and(is_registry) {
-        return None;
-    }
-    let (kind, address) = match source.split_once('+') {
-        Some(("git", address)) => ("a git repository", address),
-        Some(("registry" | "sparse", address)) => ("another registry", address),
-        Some(("path", address)) => ("a path", address),
-        _ => ("an unknown source", source),
-    };
-    Some(format!("{kind}: {}", Escaped::address(address)))
+/// Whether `source` is the registry that is mirrored, in whichever spelling.
+fn is_mirrored(source: &str, registry: Option<&str>) -> bool {
+    [
+        Some(defaults::LOCKED_CRATES_IO),
+        Some(defaults::SPARSE_INDEX),
+        registry,
+    ]
+    .into_iter()
+    .flatten()
+    .any(|url| trimmed(source) == trimmed(url))
 }
 
 /// A registry's URL without what two spellings of it may differ in.
@@ -226,18 +269,25 @@ mod tests {
         let lock = parse(
             "[[package]]\nname = \"me\"\nversion = \"0.1.0\"\n\
              [[package]]\nname = \"g\"\nversion = \"0.1.0\"\nsource = \"git+https://u:p@h/g#abc\"\n\
-             [[package]]\nname = \"o\"\nversion = \"0.1.0\"\nsource = \"sparse+https://other/i/\"\n",
+             [[package]]\nname = \"o\"\nversion = \"0.1.0\"\nsource = \"sparse+https://other/i/\"\n\
+             [[package]]\nname = \"p\"\nversion = \"0.1.0\"\nsource = \"path+a path/x\"\n\
+             [[package]]\nname = \"u\"\nversion = \"0.1.0\"\nsource = \"ftp://u:p@h/\"\n",
         );
         assert!(lock.crates.is_empty());
-        let origins: Vec<_> = lock.left_out.iter().map(|l| l.origin.as_str()).collect();
+        let origins = lock.left_out.iter().map(|l| l.origin.to_string());
+        let origins: Vec<_> = origins.collect();
         assert_eq!(
             origins,
             [
                 "a path in the workspace",
                 "a git repository: https://h/g#abc",
-                "another registry: https://other/i/"
+                "another registry: https://other/i/",
+                "a path: a path/x",
+                "an unknown source: ftp://h/"
             ]
         );
+        let local = lock.left_out.iter().map(|l| l.origin.is_local());
+        assert_eq!(local.collect::<Vec<_>>(), [true, false, false, true, false]);
     }
 
     #[test]

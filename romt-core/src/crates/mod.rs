@@ -19,7 +19,7 @@ pub use entry::{
     Dependency, DependencyKind, EntryDetails, EntryError, FeatureMap, IndexEntry, MAX_LINE_SIZE,
 };
 pub use index_file::{IndexFile, IndexFileError, MAX_INDEX_FILE_SIZE, RejectedLine};
-pub use lockfile::{LeftOut, LockedCrate, Lockfile, LockfileError, MAX_LOCKFILE_SIZE};
+pub use lockfile::{LeftOut, LockedCrate, Lockfile, LockfileError, MAX_LOCKFILE_SIZE, Origin};
 pub use name::{CrateName, PrefixStyle};
 pub use request::CrateRequest;
 pub use version::Version;

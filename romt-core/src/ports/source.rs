@@ -37,7 +37,7 @@ impl FromStr for Location {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = |reason: &str| Err(InvalidValue::new("location", text, reason));
+        let invalid = |reason: &str| Err(InvalidValue::of_address("location", text, reason));
         if text.len() > MAX_LOCATION {
             return invalid("it is longer than 8,192 bytes");
         }

@@ -184,6 +184,42 @@ async fn crates_that_are_not_listed_are_served_as_they_are() {
     let reply = get(&router, "/crates/se/rd/serde/serde-2.0.0.crate").await;
     assert_eq!((reply.status, &reply.body[..]), (200, &b"unlisted"[..]));
     assert!(reply.header("etag").starts_with("\"v"));
+    // It was compared with nothing, so nobody is to rely on it for a year.
+    assert_eq!(reply.header("cache-control"), "no-cache");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cold_crate_is_checked_once_for_all_who_ask() {
+    const CLIENTS: u64 = 40;
+    let mirror = Mirror::default();
+    let names: Vec<String> = (0..24).map(|n| format!("crate{n}")).collect();
+    let sizes = [1000, 400_000];
+    for (name, size) in names.iter().zip(sizes.iter().cycle()) {
+        mirror.publish(name, "1.0.0", &content(*size));
+    }
+    mirror.store.jitter.store(30, Ordering::Relaxed);
+    let router = mirror.router();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let (router, mut names) = (router.clone(), names.clone());
+            // Not all begin with the same one.
+            names.rotate_left(usize::try_from(client % 3).unwrap());
+            tokio::spawn(async move {
+                for name in names {
+                    let path = format!("/crates/{name}/{name}-1.0.0.crate");
+                    let reply = get(&router, &path).await;
+                    assert_eq!(reply.status, 200, "{path}");
+                    assert!(sizes.contains(&reply.body.len()), "{path}");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    // Small ones are read once; large ones to check them, and by each client.
+    let reads = 12 + 12 * (1 + CLIENTS);
+    assert_eq!(mirror.store.reads.load(Ordering::Relaxed), reads);
 }
 
 #[tokio::test]

@@ -45,6 +45,9 @@ pub(crate) struct FakeStore {
     writes: AtomicU64,
     pub(crate) reads: AtomicU64,
     pub(crate) heads: AtomicU64,
+    /// How many milliseconds apart answers come at most; which comes first is
+    /// anybody's guess.
+    pub(crate) jitter: AtomicU64,
 }
 
 impl FakeStore {
@@ -79,7 +82,11 @@ impl fmt::Display for FakeStore {
 #[async_trait]
 impl Store for FakeStore {
     async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<Object, StoreError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
+        let read = self.reads.fetch_add(1, Ordering::Relaxed);
+        let jitter = self.jitter.load(Ordering::Relaxed);
+        if jitter > 0 {
+            tokio::time::sleep(Duration::from_millis(read * 7 % jitter)).await;
+        }
         let (bytes, meta) = self.find(key)?;
         let range = match options.range {
             None => 0..meta.size,

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use reqwest::{Client, Method, Proxy, Request, Response, header::HeaderMap, redirect::Policy};
 use romt_core::{
-    Location,
+    Escaped, Location,
     ports::{SourceError, SourceErrorKind},
 };
 use rustls::{RootCertStore, pki_types::CertificateDer};
@@ -32,6 +32,12 @@ struct Inner {
 impl HttpClient {
     /// Prepares to connect as `options` say. Connects to nothing yet.
     pub fn new(options: HttpOptions) -> Result<Self, HttpSetupError> {
+        if let Some(ProxyChoice::Through(url)) = &options.proxy
+            && !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
+        {
+            let proxy = Escaped::address(url.as_str());
+            return Err(HttpSetupError::Proxy { proxy });
+        }
         let mut extra = Vec::new();
         for file in &options.extra_ca_files {
             extra.extend(tls::read_ca_file(file)?);
@@ -149,5 +155,26 @@ fn build(options: &HttpOptions, roots: RootCertStore) -> Result<Client, HttpSetu
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("HttpClient").field(&self.0.options).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_of_an_unknown_kind_is_not_passed_over() {
+        let client = |proxy: &str| {
+            let through = ProxyChoice::Through(proxy.parse().unwrap());
+            HttpClient::new(HttpOptions::default().with_proxy(Some(through)))
+        };
+        for good in ["http://h:1", "socks5://u:p@h", "socks5h://h"] {
+            assert!(client(good).is_ok(), "{good}");
+        }
+        for bad in ["socks4://user:hunter2@h", "gopher://h", "file:///h"] {
+            let error = client(bad).unwrap_err();
+            assert!(matches!(error, HttpSetupError::Proxy { .. }), "{bad}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
     }
 }

@@ -184,6 +184,13 @@ pub enum HttpSetupError {
         /// The file.
         file: PathBuf,
     },
+    /// The proxy is of a kind that is not understood. It is not passed over:
+    /// whoever names a proxy does not want to go directly.
+    #[error("`{proxy}` cannot be a proxy: only http, https, socks5 and socks5h are known")]
+    Proxy {
+        /// The proxy, without its credentials.
+        proxy: Escaped,
+    },
     /// This machine trusts no certificate at all.
     #[error(
         "no trusted certificates were found on this machine; \

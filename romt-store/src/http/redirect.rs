@@ -47,6 +47,16 @@ fn shown(url: &Url) -> String {
     format!("{}://{host}", url.scheme())
 }
 
+/// Whether the host of `url` is this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
 /// Whether the host of `url` is, by its address or its name, this machine or one
 /// in a network that is not the internet.
 pub(super) fn is_private(url: &Url) -> bool {

@@ -35,6 +35,7 @@ use super::{
 pub struct HttpSource {
     client: HttpClient,
     base: Url,
+    plain_downgrade: bool,
 }
 
 impl HttpSource {
@@ -73,7 +74,20 @@ impl HttpSource {
             let directory = format!("{}/", base.path());
             base.set_path(&directory);
         }
-        Ok(Self { client, base })
+        Ok(Self {
+            client,
+            base,
+            plain_downgrade: false,
+        })
+    }
+
+    /// Sets whether an `https` source may name addresses of other machines that
+    /// are only `http`. By default it may not: what is asked for, and of whom,
+    /// would be open to anybody on the way.
+    #[must_use]
+    pub fn with_plain_downgrade(mut self, allowed: bool) -> Self {
+        self.plain_downgrade = allowed;
+        self
     }
 
     /// Where paths are looked for.
@@ -95,6 +109,9 @@ impl HttpSource {
             Location::Address(url) if !matches!(url.scheme(), "http" | "https") => {
                 Err(refused("an HTTP server has no files of this machine"))
             }
+            Location::Address(url) if self.is_downgrade(url) => Err(refused(
+                "it is not encrypted, but what names it is; plain HTTP was not allowed",
+            )),
             // An index on the internet has no business with what is behind the
             // firewall of who reads it.
             Location::Address(url) if is_private(url) && !is_private(&self.base) => Err(refused(
@@ -102,6 +119,12 @@ impl HttpSource {
             )),
             Location::Address(url) => Ok((**url).clone()),
         }
+    }
+
+    /// Whether going to `url` gives up the encryption of the base.
+    fn is_downgrade(&self, url: &Url) -> bool {
+        let gives_up = self.base.scheme() == "https" && url.scheme() == "http";
+        gives_up && !self.plain_downgrade && !redirect::is_loopback(url)
     }
 
     /// Sends `ask`, following redirects.
@@ -336,6 +359,16 @@ mod tests {
             assert_eq!(error.kind(), SourceErrorKind::Refused, "{private}");
             assert!(source("http://127.0.0.1:1/").url_of(&location).is_ok());
         }
+        // Without encryption it may name what is without, but not with it.
+        let plain: Location = "http://cdn.example.net/x".parse().unwrap();
+        assert!(public.url_of(&plain).is_ok());
+        let secure = source("https://index.example.com/");
+        let error = secure.url_of(&plain).unwrap_err();
+        assert_eq!(error.kind(), SourceErrorKind::Refused);
+        assert!(error.to_string().contains("plain HTTP"), "{error}");
+        assert!(secure.with_plain_downgrade(true).url_of(&plain).is_ok());
+        let here: Location = "http://localhost:1/x".parse().unwrap();
+        assert!(source("https://127.0.0.1:1/").url_of(&here).is_ok());
         assert!(
             public
                 .url_of(&"https://cdn.example.net/x".parse().unwrap())
