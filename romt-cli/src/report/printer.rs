@@ -107,17 +107,6 @@ impl Printer {
             }
             return;
         }
-        for unresolved in outcome
-            .unresolved
-            .iter()
-            .filter(|u| !u.optional)
-            .take(SHOWN)
-        {
-            self.warn(format_args!(
-                "{} needs {} {}, which upstream does not have",
-                unresolved.dependent, unresolved.package, unresolved.requirement
-            ));
-        }
         let withdrawn = &outcome.withdrawn;
         if let Some(first) = withdrawn.first() {
             self.warn(format_args!(

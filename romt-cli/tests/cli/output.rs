@@ -138,7 +138,7 @@ fn what_nothing_satisfies_is_json_too() {
     upstream.publish("wants", "1.0.0", &["base@^9"]);
     let scene = Scene::new();
     let json = ["--crate", "wants", "--no-serve", "--log-format", "json"];
-    let finished = scene.up(&upstream, json).wait().expect(0);
+    let finished = scene.up(&upstream, json).wait().expect(1);
     let told = events(&finished.stderr);
     let outcome = told.iter().find(|it| it["event"] == "outcome");
     assert_eq!(
