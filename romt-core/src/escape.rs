@@ -54,7 +54,13 @@ impl Escaped {
         // Whoever parses addresses takes any slashes here, or none.
         let rest = rest.trim_start_matches(['/', '\\']);
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        match rest[..end].rfind('@') {
+        let host = &rest[..end];
+        let port = host.rsplit_once(':').map_or("", |it| it.1);
+        let is_port = host.ends_with(']') || port.bytes().all(|b| b.is_ascii_digit());
+        // What is no port may begin a password with a `/` in it.
+        let in_rest = || rest.rfind('@').filter(|_| !is_port);
+        let at = host.rfind('@').or_else(in_rest);
+        match at {
             Some(at) => Self::new(format!("{scheme}://{}", &rest[at + 1..])),
             None => Self::new(address),
         }
@@ -148,6 +154,9 @@ mod tests {
             ("https://h/?a@b", "https://h/?a@b"),
             ("a/directory@home", "a/directory@home"),
             ("https:u:p@h/", "https://h/"),
+            ("https://u:p/q@h/", "https://h/"),
+            ("https://h:80/x@y", "https://h:80/x@y"),
+            ("https://[::1]/x@y", "https://[::1]/x@y"),
             ("https:\\\\u:p@h\\x", "https://h\\x"),
             ("https:/u:p\\q@h/", "https://h/"),
             ("C:\\a\\b", "C:\\a\\b"),

@@ -29,7 +29,7 @@ mod store_source;
 
 pub use cargo_home::{CachedCrate, CargoHomeError, CargoHomeSource, SeededSource};
 pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
-pub use http::{HttpClient, HttpOptions, HttpSource, ProxyChoice};
+pub use http::{HttpClient, HttpOptions, HttpSource, PLAIN_HTTP_REFUSED, ProxyChoice};
 pub use memory::MemoryStore;
 pub use path::PathSource;
 pub use store_source::StoreSource;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use romt_core::{ErrorClass, SyncOutcome, sync::Failure};
+use romt_store::PLAIN_HTTP_REFUSED;
 use serde_json::{Value, json};
 
 use super::{crates, human_bytes};
@@ -147,7 +148,7 @@ impl Printer {
             "note: {} could not be had or refreshed; all that the mirror shows is there",
             crates(failed.len() as u64)
         ));
-        line(&"help: run this again; it fetches only what is missing");
+        line(&format_args!("help: {}", help(failed)));
     }
 
     /// Says why the command failed; the exit status says what kind of failure.
@@ -176,6 +177,16 @@ impl Printer {
             line(&format_args!("help: {help}"));
         }
         code
+    }
+}
+
+/// What to try where items failed.
+fn help(failed: &[Failure]) -> &'static str {
+    let mut reasons = failed.iter().map(|failure| &failure.reason);
+    if reasons.any(|reason| reason.contains(PLAIN_HTTP_REFUSED)) {
+        "--crates-url names an encrypted address; --allow-http follows those that are not"
+    } else {
+        "run this again; it fetches only what is missing"
     }
 }
 
@@ -225,4 +236,18 @@ pub(super) fn line(text: &dyn Display) {
             .lock()
             .write_all(format!("{text}\n").as_bytes()),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_is_of_what_failed() {
+        let failure = |reason: &str| Failure::new("a 1.0.0", ErrorClass::Refused, reason);
+        let away = failure("could not get http://h/: the connection was reset");
+        let plain = failure(&format!("could not get http://h/: {PLAIN_HTTP_REFUSED}"));
+        assert!(help(std::slice::from_ref(&away)).starts_with("run this again"));
+        assert!(help(&[away, plain]).contains("--allow-http"));
+    }
 }

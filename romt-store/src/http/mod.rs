@@ -13,6 +13,7 @@
 //! - An object is never decoded: its digest is of the bytes as they travel.
 //! - A redirect never leads from `https` to `http`, and never from a public
 //!   server to an address of a private network.
+//! - An `https` source asks no other machine by `http`, unless it is allowed to.
 
 mod body;
 mod client;
@@ -25,4 +26,4 @@ mod tls;
 
 pub use client::HttpClient;
 pub use options::{HttpOptions, HttpSetupError, ProxyChoice};
-pub use source::HttpSource;
+pub use source::{HttpSource, PLAIN_HTTP_REFUSED};

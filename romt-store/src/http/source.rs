@@ -22,6 +22,10 @@ use super::{
     reply::{self, Coding, Known},
 };
 
+/// Why an [`HttpSource`] does not follow an address, unless it is allowed to by
+/// [`with_plain_downgrade`](HttpSource::with_plain_downgrade).
+pub const PLAIN_HTTP_REFUSED: &str = "it is not encrypted, and what names it is";
+
 /// What an HTTP server has.
 ///
 /// A path is looked for below the base, each of its segments percent-encoded as
@@ -109,9 +113,7 @@ impl HttpSource {
             Location::Address(url) if !matches!(url.scheme(), "http" | "https") => {
                 Err(refused("an HTTP server has no files of this machine"))
             }
-            Location::Address(url) if self.is_downgrade(url) => Err(refused(
-                "it is not encrypted, but what names it is; plain HTTP was not allowed",
-            )),
+            Location::Address(url) if self.is_downgrade(url) => Err(refused(PLAIN_HTTP_REFUSED)),
             // An index on the internet has no business with what is behind the
             // firewall of who reads it.
             Location::Address(url) if is_private(url) && !is_private(&self.base) => Err(refused(
@@ -365,7 +367,7 @@ mod tests {
         let secure = source("https://index.example.com/");
         let error = secure.url_of(&plain).unwrap_err();
         assert_eq!(error.kind(), SourceErrorKind::Refused);
-        assert!(error.to_string().contains("plain HTTP"), "{error}");
+        assert!(error.to_string().contains(PLAIN_HTTP_REFUSED), "{error}");
         assert!(secure.with_plain_downgrade(true).url_of(&plain).is_ok());
         let here: Location = "http://localhost:1/x".parse().unwrap();
         assert!(source("https://127.0.0.1:1/").url_of(&here).is_ok());
