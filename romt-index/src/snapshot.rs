@@ -101,11 +101,16 @@ impl SnapshotIndex {
 
     /// Writes the plain files of `names` as `snapshot` has them.
     async fn roll_out(&self, snapshot: &Snapshot, names: Vec<Box<str>>) -> Result<(), TreeError> {
-        let writes = names.into_iter().map(|name| async move {
-            let Ok(crate_name) = name.parse::<CrateName>() else {
-                return Ok(());
-            };
-            let key = self.layout.index_file(&crate_name);
+        let mut names: Vec<(Key, Box<str>)> = names
+            .into_iter()
+            .filter_map(|name| {
+                let crate_name = name.parse::<CrateName>().ok()?;
+                Some((self.layout.index_file(&crate_name), name))
+            })
+            .collect();
+        // Neighbours are created and made durable together.
+        names.sort_unstable();
+        let writes = names.into_iter().map(|(key, name)| async move {
             match snapshot.find(&name).await? {
                 Some(record) => self.write_plain(snapshot, &key, &record).await,
                 None => Ok(self.store.delete(&key).await?),

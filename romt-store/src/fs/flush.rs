@@ -19,6 +19,7 @@ use std::{
     },
 };
 
+use cap_std::fs::Dir;
 use romt_core::Key;
 
 use super::{
@@ -60,19 +61,26 @@ impl Flusher {
     }
 
     /// Makes it durable that there is something called `key`, or that there is
-    /// not. Blocks.
-    pub(super) fn flush(&self, key: &Key) -> Result<(), FsError> {
+    /// not. `dir` is the directory of `key`. Blocks.
+    pub(super) fn flush(&self, key: &Key, dir: Dir) -> Result<(), FsError> {
         if self.policy == SyncPolicy::Never {
             return Ok(());
         }
-        let failed = FsError::io("flush the directory of");
-        for path in self.needed_for(key) {
-            let flushed = match self.policy {
-                SyncPolicy::Batch => self.sync_together(path),
-                SyncPolicy::Always | SyncPolicy::Never => self.sync(path),
-            };
-            flushed.map_err(&failed)?;
-        }
+        let needed = self.needed_for(key);
+        let flushed = if self.policy == SyncPolicy::Batch {
+            // All are asked for before the first is waited for: what others flush
+            // meanwhile is flushed for us too.
+            let tickets: Vec<_> = needed.into_iter().map(|path| self.ask(path)).collect();
+            let mut at_hand = Some(dir);
+            tickets
+                .iter()
+                .try_for_each(|ticket| ticket.redeem(at_hand.take().as_ref()))
+        } else {
+            needed
+                .into_iter()
+                .try_for_each(|path| self.sync(path, None))
+        };
+        flushed.map_err(FsError::io("flush the directory of"))?;
         self.remember(key);
         Ok(())
     }
@@ -115,34 +123,67 @@ impl Flusher {
         }
     }
 
-    /// Flushes one directory, together with others who want the same.
-    fn sync_together(&self, path: &str) -> io::Result<()> {
-        let shared = {
-            let mut flushing = lock(&self.flushing);
-            Arc::clone(flushing.entry(path.to_owned()).or_default())
-        };
-        let flushed = shared.join(|| self.sync(path));
+    /// Asks for a flush of one directory that begins after now.
+    fn ask<'a>(&'a self, path: &'a str) -> Ticket<'a> {
         let mut flushing = lock(&self.flushing);
-        // The map has one, and we have the other.
-        if Arc::strong_count(&shared) == 2 {
-            flushing.remove(path);
+        let shared = Arc::clone(flushing.entry(path.to_owned()).or_default());
+        let wanted = shared.ask();
+        Ticket {
+            flusher: self,
+            path,
+            shared,
+            wanted,
         }
-        flushed
     }
 
-    /// Flushes one directory, now.
-    fn sync(&self, path: &str) -> io::Result<()> {
-        let dir = self.tree.directory(path).map_err(|error| match error {
-            FsError::Io { source, .. } => source,
-            _ => io::Error::from(io::ErrorKind::NotFound),
-        })?;
-        if !platform::sync_dir(&dir)? && !self.warned.swap(true, Ordering::Relaxed) {
+    /// Flushes the directory at `path`, now; `dir` if that is open already.
+    fn sync(&self, path: &str, dir: Option<&Dir>) -> io::Result<()> {
+        let opened;
+        let dir = if let Some(dir) = dir {
+            dir
+        } else {
+            opened = self.tree.directory(path).map_err(|error| match error {
+                FsError::Io { source, .. } => source,
+                _ => io::Error::from(io::ErrorKind::NotFound),
+            })?;
+            &opened
+        };
+        if !platform::sync_dir(dir)? && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 store = %self.tree,
                 "this file system cannot flush directories, so a loss of power may undo a success",
             );
         }
         Ok(())
+    }
+}
+
+/// The right to a flush of a directory.
+struct Ticket<'a> {
+    flusher: &'a Flusher,
+    path: &'a str,
+    shared: Arc<Shared>,
+    wanted: u64,
+}
+
+impl Ticket<'_> {
+    /// Waits for the flush, and does it if nobody else does. `dir` is the directory,
+    /// if it is open already.
+    fn redeem(&self, dir: Option<&Dir>) -> io::Result<()> {
+        self.shared.join(self.wanted, |alone| {
+            // Others may have found another directory at the path than we have open.
+            self.flusher.sync(self.path, dir.filter(|_| alone))
+        })
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut flushing = lock(&self.flusher.flushing);
+        // The map has one, and we have the other.
+        if Arc::strong_count(&self.shared) == 2 {
+            flushing.remove(self.path);
+        }
     }
 }
 
@@ -157,16 +198,25 @@ struct Shared {
 struct Flushes {
     begun: u64,
     ended: u64,
+    /// How many have asked for one that has not begun.
+    waiting: usize,
     /// The last one that failed. A later one may succeed although what the failed
     /// one was to write is lost.
     failed: Option<(u64, io::Error)>,
 }
 
 impl Shared {
-    /// Waits for a flush that begins after now, and does it if nobody else does.
-    fn join(&self, flush: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    /// The number of the next flush.
+    fn ask(&self) -> u64 {
         let mut flushes = lock(&self.flushes);
-        let wanted = flushes.begun + 1;
+        flushes.waiting += 1;
+        flushes.begun + 1
+    }
+
+    /// Waits for the flush numbered `wanted`, or a later one, and does it if nobody
+    /// else does. `flush` is told whether it is for this caller alone.
+    fn join(&self, wanted: u64, flush: impl Fn(bool) -> io::Result<()>) -> io::Result<()> {
+        let mut flushes = lock(&self.flushes);
         while flushes.ended < wanted {
             if flushes.begun > flushes.ended {
                 let woken = self.ended.wait(flushes);
@@ -174,8 +224,9 @@ impl Shared {
                 continue;
             }
             flushes.begun += 1;
+            let alone = std::mem::take(&mut flushes.waiting) == 1;
             drop(flushes);
-            let result = flush();
+            let result = flush(alone);
             flushes = lock(&self.flushes);
             flushes.ended = flushes.begun;
             if let Err(error) = result {

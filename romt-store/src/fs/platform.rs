@@ -47,7 +47,8 @@ pub(super) fn rename_if_absent(from: &Dir, old: &str, to: &Dir, new: &str) -> io
 
 #[cfg(unix)]
 mod unix {
-    use std::{fs::File, os::unix::fs::PermissionsExt as _};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use std::fs::File;
 
     use cap_fs_ext::FileTypeExt as _;
     use cap_std::fs::{DirBuilder, DirBuilderExt as _, FileType, MetadataExt as _, OpenOptionsExt};
@@ -88,19 +89,32 @@ mod unix {
         OpenOptionsExt::mode(options, mode)
     }
 
+    /// Opens the directory at `path` below `dir` in one step, following no link.
+    ///
+    /// An error other than that it is not there says nothing: the system may not
+    /// know how to.
+    pub(in super::super) fn open_below(dir: &Dir, path: &str) -> io::Result<Dir> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use rustix::fs::ResolveFlags;
+            let path = if path.is_empty() { "." } else { path };
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            let opened = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve)?;
+            Ok(Dir::from_std_file(File::from(opened)))
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let _ = (dir, path);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
     /// Creates a directory with this mode, less the umask.
     pub(in super::super) fn create_dir(parent: &Dir, name: &str, mode: u32) -> io::Result<()> {
         let mut builder = DirBuilder::new();
         builder.mode(mode);
         parent.create_dir_with(name, &builder)
-    }
-
-    pub(in super::super) fn mode_of(file: &File) -> io::Result<u32> {
-        Ok(file.metadata()?.permissions().mode() & 0o777)
-    }
-
-    pub(in super::super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-        file.set_permissions(std::fs::Permissions::from_mode(mode))
     }
 
     pub(in super::super) fn same_file(a: &Metadata, b: &Metadata) -> bool {
@@ -135,22 +149,23 @@ mod unix {
 
     /// Flushes the names in a directory. `false` if this file system cannot.
     pub(in super::super) fn sync_dir(dir: &Dir) -> io::Result<bool> {
-        // The handle may be one that only names the directory, so open it anew.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(dir, ".", flags, Mode::empty())?);
-        match file.sync_all() {
+        let mut flushed = rustix::fs::fsync(dir);
+        if flushed == Err(Errno::BADF) {
+            // The handle is one that only names the directory.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            flushed = rustix::fs::fsync(rustix::fs::openat(dir, ".", flags, Mode::empty())?);
+        }
+        match flushed {
             Ok(()) => Ok(true),
-            Err(error) => match Errno::from_io_error(&error) {
-                Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
-                _ => Err(error),
-            },
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 }
 
 #[cfg(not(unix))]
 mod other {
-    use std::{fs::File, time::UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use cap_std::fs::FileType;
 
@@ -173,16 +188,12 @@ mod other {
         options
     }
 
+    pub(in super::super) fn open_below(_dir: &Dir, _path: &str) -> io::Result<Dir> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(in super::super) fn create_dir(parent: &Dir, name: &str, _mode: u32) -> io::Result<()> {
         parent.create_dir(name)
-    }
-
-    pub(in super::super) fn mode_of(_file: &File) -> io::Result<u32> {
-        Ok(0)
-    }
-
-    pub(in super::super) fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
-        Ok(())
     }
 
     /// Without file ids, a lock file that was replaced goes unnoticed. Windows

@@ -40,8 +40,6 @@ pub(super) struct Run {
     /// Locked as long as this is open.
     _alive: File,
     next: AtomicU64,
-    /// What 0644 is under this process's umask.
-    mode: u32,
 }
 
 impl Run {
@@ -58,7 +56,6 @@ impl Run {
             };
             return Ok(Self {
                 name,
-                mode: platform::mode_of(&alive).map_err(&failed)?,
                 tmp,
                 dir,
                 _alive: alive,
@@ -68,7 +65,8 @@ impl Run {
         Err(failed(io::ErrorKind::ResourceBusy.into()))
     }
 
-    /// Creates an empty file for an object.
+    /// Creates an empty file for an object, with the mode that the object is to
+    /// have: the run's directory keeps others away from it.
     pub(super) fn stage(self: &Arc<Self>) -> Result<StagedFile, FsError> {
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let mut options = OpenOptions::new();
@@ -78,7 +76,7 @@ impl Run {
             .follow(FollowSymlinks::No);
         let file = self
             .dir
-            .open_with(&name, platform::with_mode(&mut options, 0o600))
+            .open_with(&name, platform::with_mode(&mut options, 0o644))
             .map_err(FsError::io("create the staging file of"))?;
         Ok(StagedFile {
             file: file.into_std(),
@@ -185,8 +183,6 @@ impl StagedFile {
         self.file
             .set_modified(stamp)
             .map_err(FsError::io("set the time of"))?;
-        platform::set_mode(&self.file, self.entry.run.mode)
-            .map_err(FsError::io("set the mode of"))?;
         if flush {
             self.file.sync_all().map_err(FsError::io("flush"))?;
         }

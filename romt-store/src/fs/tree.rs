@@ -26,8 +26,8 @@ pub(super) const LOCK: &str = "lock";
 /// A root directory, held open, so that nothing that happens to its path leads
 /// elsewhere.
 ///
-/// Directories are opened one by one, each relative to the one before and never
-/// through a link.
+/// Directories are opened in one step where the system can be told to follow no
+/// link on the way, and else one by one, each relative to the one before.
 pub(super) struct Tree {
     path: PathBuf,
     dir: Dir,
@@ -49,6 +49,12 @@ impl Tree {
 
     /// The directory at `path`, given as segments joined by `/`; "" is the root.
     pub(super) fn directory(&self, path: &str) -> Result<Dir, FsError> {
+        match platform::open_below(&self.dir, path) {
+            Ok(dir) => return Ok(dir),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(FsError::NotFound),
+            // The steps one by one show what is wrong, if anything is.
+            Err(_) => {}
+        }
         let mut dir = self.dir.try_clone().map_err(FsError::io("open"))?;
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
             dir = enter(&dir, segment)?;
@@ -59,11 +65,12 @@ impl Tree {
     /// As [`directory`](Self::directory), creating what is missing, except the
     /// root: if that is gone, something is wrong that must be heard of.
     pub(super) fn make_directory(&self, path: &str) -> Result<Dir, FsError> {
-        let mut dir = self.dir.try_clone().map_err(FsError::io("open"))?;
-        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-            dir = make(&dir, segment, 0o755)?;
+        match self.directory(path) {
+            Err(FsError::NotFound) if !path.is_empty() => {}
+            found => return found,
         }
-        Ok(dir)
+        let above = self.make_directory(parent_of(path))?;
+        make_missing(&above, name_of(path), 0o755)
     }
 }
 
@@ -76,6 +83,11 @@ impl fmt::Display for Tree {
 /// The path of the directory that `path` is in; "" is the root.
 pub(super) fn parent_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// The last segment of `path`.
+fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 /// Refuses keys that would name the store's own files.
@@ -118,22 +130,28 @@ pub(super) fn enter(dir: &Dir, name: &str) -> Result<Dir, FsError> {
 /// Opens the directory called `name`, creating it if it is missing.
 pub(super) fn make(dir: &Dir, name: &str, mode: u32) -> Result<Dir, FsError> {
     match enter(dir, name) {
-        Err(FsError::NotFound) => {}
-        found => return found,
+        Err(FsError::NotFound) => make_missing(dir, name, mode),
+        found => found,
     }
+}
+
+/// Creates the directory called `name`, which was not there, and opens it.
+fn make_missing(dir: &Dir, name: &str, mode: u32) -> Result<Dir, FsError> {
     match platform::create_dir(dir, name, mode) {
         // Somebody else may have been quicker.
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(FsError::Io {
             action: "create the directory of",
             source: error,
         }),
-        _ => enter(dir, name).map_err(|error| match error {
-            FsError::NotFound => FsError::Io {
-                action: "create the directory of",
-                source: ErrorKind::NotFound.into(),
-            },
-            other => other,
-        }),
+        _ => platform::open_below(dir, name)
+            .or_else(|_| enter(dir, name))
+            .map_err(|error| match error {
+                FsError::NotFound => FsError::Io {
+                    action: "create the directory of",
+                    source: ErrorKind::NotFound.into(),
+                },
+                other => other,
+            }),
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn put(
         put.run(move |put| put.all_at_once(&first)).await
     } else {
         let mut staged = put
-            .run(move |put| put.begin(&first))
+            .run(move |put| put.begin(&first).map(|(staged, _)| staged))
             .await
             .map_err(&wrong)?;
         while !body.ended() {
@@ -63,7 +63,7 @@ pub(super) async fn put(
             let write = move |_: &Steps| staged.write(&piece).map(|()| staged);
             staged = put.run(write).await.map_err(&wrong)?;
         }
-        put.run(move |put| put.end(staged)).await
+        put.run(move |put| put.end(staged, None)).await
     };
     meta.map_err(&wrong)
 }
@@ -110,7 +110,7 @@ fn remove(inner: &Inner, key: &Key) -> Result<(), FsError> {
             removed => removed.map_err(FsError::io("delete"))?,
         }
     }
-    inner.flusher.flush(key)
+    inner.flusher.flush(key, dir)
 }
 
 /// One object on its way in. Dropping it revokes what has not been published.
@@ -166,36 +166,42 @@ impl Put {
 
 impl Steps {
     fn all_at_once(&self, content: &[u8]) -> Result<ObjectMeta, FsError> {
-        let staged = self.begin(content)?;
-        self.end(staged)
+        let (staged, dir) = self.begin(content)?;
+        self.end(staged, dir)
     }
 
     /// Stages the first bytes, unless it is clear already that this cannot end
-    /// well.
-    fn begin(&self, first: &[u8]) -> Result<StagedFile, FsError> {
+    /// well. Gives the directory that the object is to be in, too, if it exists.
+    fn begin(&self, first: &[u8]) -> Result<(StagedFile, Option<Dir>), FsError> {
         self.check_wanted()?;
-        if let Some(dir) = self.inner.parent_for_writing(&self.key)? {
-            self.check_target(&dir)?;
+        let dir = self.inner.parent_for_writing(&self.key)?;
+        if let Some(dir) = &dir {
+            self.check_target(dir)?;
         }
         let mut staged = self.inner.stage()?;
         staged.write(first)?;
-        Ok(staged)
+        Ok((staged, dir))
     }
 
-    /// Flushes, publishes, and makes that durable.
-    fn end(&self, mut staged: StagedFile) -> Result<ObjectMeta, FsError> {
+    /// Flushes, publishes, and makes that durable. `dir` is the directory that the
+    /// object is to be in, if that was opened just before.
+    fn end(&self, mut staged: StagedFile, dir: Option<Dir>) -> Result<ObjectMeta, FsError> {
         staged.finish(self.inner.flusher.flushes_files())?;
         // Not before the bytes are safe: a put that fails leaves no directories.
-        let dir = self.parent()?;
+        let mut dir = match dir {
+            Some(dir) => dir,
+            None => self.parent()?,
+        };
         let meta = match self.publish(&mut staged, &dir) {
             Err(FsError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 // Somebody removed the directory meanwhile. Once is an accident.
                 self.inner.flusher.forget(&self.key);
-                self.publish(&mut staged, &self.parent()?)?
+                dir = self.parent()?;
+                self.publish(&mut staged, &dir)?
             }
             published => published?,
         };
-        self.inner.flusher.flush(&self.key)?;
+        self.inner.flusher.flush(&self.key, dir)?;
         Ok(tree::describe(&self.key, &meta))
     }
 
@@ -255,7 +261,7 @@ impl Steps {
         let dir = self.inner.existing_parent(source).map_err(wrong)?;
         let dir = dir.ok_or(CopyError::Source(FsError::NotFound))?;
         let (mut file, meta) = tree::open_object(&dir, source.file_name()).map_err(wrong)?;
-        let mut staged = self.begin(&[])?;
+        let (mut staged, _) = self.begin(&[])?;
         let mut left = meta.len();
         while left > 0 {
             self.check_wanted()?;
@@ -269,7 +275,7 @@ impl Steps {
             }
             left -= copied;
         }
-        Ok(self.end(staged)?)
+        Ok(self.end(staged, None)?)
     }
 }
 
