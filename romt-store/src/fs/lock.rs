@@ -41,6 +41,9 @@ impl Drop for Held {
         // Never deleted: whoever has it open would go on to lock a file that
         // nobody else can find. What it says is true no longer, though.
         let _ = self.0.set_len(0);
+        // Closing would do, unless a process that is just being started has a
+        // copy of the handle.
+        let _ = self.0.unlock();
     }
 }
 
