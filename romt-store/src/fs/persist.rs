@@ -10,11 +10,11 @@ pub(super) async fn persist(inner: &Arc<Inner>, key: &Key) -> Result<(), StoreEr
     let this = Arc::clone(inner);
     let wanted = key.clone();
     let flushed = blocking(move || {
-        let file = read::open_file(&this, &wanted)?;
+        let (file, dir) = read::open_file(&this, &wanted)?;
         if this.flusher.flushes_files() {
             file.sync_all().map_err(FsError::io("flush"))?;
         }
-        this.flusher.flush(&wanted)
+        this.flusher.flush(&wanted, dir)
     });
     flushed.await.map_err(inner.tree.error(key))
 }

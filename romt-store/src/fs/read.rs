@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use cap_std::fs::Dir;
 use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -76,12 +77,12 @@ pub(super) async fn head(inner: &Arc<Inner>, key: &Key) -> Result<ObjectMeta, St
     found.await.map_err(inner.tree.error(key))
 }
 
-/// The object at `key`, opened for reading.
-pub(super) fn open_file(inner: &Inner, key: &Key) -> Result<File, FsError> {
+/// The object at `key`, opened for reading, and its directory.
+pub(super) fn open_file(inner: &Inner, key: &Key) -> Result<(File, Dir), FsError> {
     check_not_own(key)?;
     let dir = inner.existing_parent(key)?.ok_or(FsError::NotFound)?;
     let (file, _) = tree::open_object(&dir, key.file_name())?;
-    Ok(file)
+    Ok((file, dir))
 }
 
 fn open(inner: &Inner, key: &Key, range: Option<ByteRange>) -> Result<Opened, FsError> {
