@@ -106,12 +106,19 @@ impl Mounted {
         None
     }
 
+    /// It is busy while a process that is being started has a copy of a handle.
     fn remount(&self, how: &str) {
-        let done = std::process::Command::new("mount")
-            .args(["-o", &format!("remount,{how}")])
-            .arg(self.0.path())
-            .status();
-        assert!(done.unwrap().success());
+        for _ in 0..100 {
+            let done = std::process::Command::new("mount")
+                .args(["-o", &format!("remount,{how}")])
+                .arg(self.0.path())
+                .status();
+            if done.unwrap().success() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("it cannot be remounted {how}");
     }
 }
 
