@@ -26,7 +26,14 @@ impl Tmpfs {
 
     pub fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
-        assert!(run("mount", &["-o", &options], &self.0), "{options}");
+        // It is busy while a process that is being started has a copy of a handle.
+        for _ in 0..100 {
+            if run("mount", &["-o", &options], &self.0) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("it cannot be remounted: {options}");
     }
 }
 
