@@ -6,23 +6,9 @@ mod support;
 
 use std::sync::Arc;
 
-use romt_core::{
-    ErrorClass, Selection, Sha256Digest, Store, StoreExt as _, SyncOptions, SyncOutcome,
-};
+use romt_core::{ErrorClass, Selection, Sha256Digest, Store, StoreExt as _, SyncOptions};
 use romt_store::MemoryStore;
-use support::{Registry, crate_bytes, lock, mirror, quick, shown};
-
-async fn sync(
-    store: &Arc<dyn Store>,
-    registry: &Arc<Registry>,
-    selection: &Selection,
-) -> SyncOutcome {
-    let options = SyncOptions::default().with_retry(quick());
-    mirror(store)
-        .sync(&registry.upstream(store), selection, &options, Arc::new(()))
-        .await
-        .unwrap()
-}
+use support::{Registry, crate_bytes, lock, mirror, quick, shown, sync};
 
 fn fixture() -> (Arc<dyn Store>, Arc<Registry>) {
     let registry = Registry::new();

@@ -12,26 +12,13 @@ use std::{
 use futures::TryStreamExt as _;
 use romt_core::{
     CrateRequest, ErrorClass, Key, Selection, Sha256Digest, Store, StoreExt as _, SyncOptions,
-    SyncOutcome,
 };
 use romt_index::SnapshotIndex;
 use romt_store::MemoryStore;
-use support::{Fault, Registry, line, lock, mirror, quick, shown};
+use support::{Fault, Registry, line, lock, mirror, quick, shown, sync};
 
 fn store() -> Arc<dyn Store> {
     Arc::new(MemoryStore::default())
-}
-
-async fn sync(
-    store: &Arc<dyn Store>,
-    registry: &Arc<Registry>,
-    selection: &Selection,
-) -> SyncOutcome {
-    let options = SyncOptions::default().with_retry(quick());
-    mirror(store)
-        .sync(&registry.upstream(store), selection, &options, Arc::new(()))
-        .await
-        .unwrap()
 }
 
 #[tokio::test]

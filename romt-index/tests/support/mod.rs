@@ -313,3 +313,16 @@ impl Story {
 pub(crate) fn version(text: &str) -> Version {
     text.parse().unwrap()
 }
+
+/// Syncs as the tests do, and expects it to be possible.
+pub(crate) async fn sync(
+    store: &Arc<dyn Store>,
+    registry: &Arc<Registry>,
+    selection: &romt_core::Selection,
+) -> romt_core::SyncOutcome {
+    let options = romt_core::SyncOptions::default().with_retry(quick());
+    mirror(store)
+        .sync(&registry.upstream(store), selection, &options, Arc::new(()))
+        .await
+        .unwrap()
+}
