@@ -91,6 +91,10 @@ impl<S: Store> Store for CountingStore<S> {
         self.count(self.inner.copy_opts(from, to, options).await)
     }
 
+    async fn tidy(&self, _: &Key, _: Option<&Key>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         self.inner.list(prefix)
     }

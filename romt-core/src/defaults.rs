@@ -8,3 +8,9 @@ pub const SPARSE_INDEX: &str = "https://index.crates.io/";
 
 /// The name that lock files give to crates.io, whichever way it was reached.
 pub const LOCKED_CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// The git index of crates.io.
+pub const GIT_INDEX: &str = "https://github.com/rust-lang/crates.io-index";
+
+/// Where the files of crates.io's crates are, as a template.
+pub const CRATE_FILES: &str = "https://static.crates.io/crates/{crate}/{crate}-{version}.crate";

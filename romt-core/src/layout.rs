@@ -7,12 +7,18 @@ use crate::{
     ports::{Store, StoreError},
 };
 
+/// What says how the crates' directories are spelt, beside them.
+const CONFIG: &str = "config.toml";
+
 /// The largest `crates/config.toml`, in bytes.
 const MAX_LAYOUT_FILE: u64 = 64 * 1024;
 
 /// What a new mirror writes into `crates/config.toml`, byte for byte as romt for
 /// Python does.
 const DEFAULT_LAYOUT_FILE: &str = "prefix = \"lower\"\narchive_prefix = \"lower\"\n";
+
+/// The same for directories that are spelt as the crates are.
+const MIXED_LAYOUT_FILE: &str = "prefix = \"mixed\"\narchive_prefix = \"lower\"\n";
 
 /// Where things are in a mirror.
 ///
@@ -26,6 +32,27 @@ const DEFAULT_LAYOUT_FILE: &str = "prefix = \"lower\"\narchive_prefix = \"lower\
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MirrorLayout {
     prefix: PrefixStyle,
+    archive_prefix: PrefixStyle,
+    crates: CratesAt,
+}
+
+/// Where in a store the crate files are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CratesAt {
+    /// In `crates`, beside what else a mirror has.
+    #[default]
+    Directory,
+    /// At the root: the store is nothing but the crates' directory.
+    Root,
+}
+
+impl CratesAt {
+    fn key(self, rest: &str) -> Key {
+        match self {
+            Self::Directory => known_key(&format!("crates/{rest}")),
+            Self::Root => known_key(rest),
+        }
+    }
 }
 
 /// Why a mirror's layout could not be read.
@@ -49,21 +76,38 @@ pub enum LayoutError {
 #[serde(deny_unknown_fields)]
 struct LayoutFile {
     prefix: Option<String>,
-    #[serde(rename = "archive_prefix")]
-    _archive_prefix: Option<String>,
+    archive_prefix: Option<String>,
 }
 
 impl MirrorLayout {
     /// A layout with this style of crate directories.
     pub fn new(prefix: PrefixStyle) -> Self {
-        Self { prefix }
+        Self {
+            prefix,
+            archive_prefix: prefix,
+            crates: CratesAt::Directory,
+        }
     }
 
     /// The layout of the mirror in `store`: what its `crates/config.toml` says,
     /// or lower-case directories if it has none.
     pub async fn load(store: &dyn Store) -> Result<Self, LayoutError> {
-        let Some((_, bytes)) = store.try_read(&layout_key(), MAX_LAYOUT_FILE).await? else {
-            return Ok(Self::default());
+        Self::load_at(store, CratesAt::Directory, PrefixStyle::Lower).await
+    }
+
+    /// The layout of a store whose crates are `at` a place of their own, and in
+    /// directories of the style `unstated` if no `config.toml` is there to say.
+    pub async fn load_at(
+        store: &dyn Store,
+        at: CratesAt,
+        unstated: PrefixStyle,
+    ) -> Result<Self, LayoutError> {
+        let stated = store.try_read(&at.key(CONFIG), MAX_LAYOUT_FILE).await?;
+        let Some((_, bytes)) = stated else {
+            return Ok(Self {
+                crates: at,
+                ..Self::new(unstated)
+            });
         };
         let invalid = |reason: String| LayoutError::File {
             store: store.to_string(),
@@ -73,38 +117,71 @@ impl MirrorLayout {
         let file: LayoutFile =
             toml::from_str(text).map_err(|error| invalid(error.message().to_owned()))?;
         // Like romt for Python, anything but `mixed` means lower.
-        Ok(Self::new(match file.prefix.as_deref() {
+        let style = |text: Option<String>| match text.as_deref() {
             Some("mixed") => PrefixStyle::Mixed,
             _ => PrefixStyle::Lower,
-        }))
+        };
+        Ok(Self {
+            prefix: style(file.prefix),
+            archive_prefix: style(file.archive_prefix),
+            crates: at,
+        })
     }
 
     /// Writes `crates/config.toml` if the mirror has none, then
     /// [loads](Self::load) the layout.
     pub async fn load_or_init(store: &dyn Store) -> Result<Self, LayoutError> {
-        if store.try_head(&layout_key()).await?.is_none() {
-            let created = store
-                .put_opts(
-                    &layout_key(),
-                    DEFAULT_LAYOUT_FILE.as_bytes().into(),
-                    crate::ports::PutMode::CreateIfAbsent.into(),
-                )
-                .await;
-            match created {
-                Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        Self::init_at(store, CratesAt::Directory, PrefixStyle::Lower).await?;
         Self::load(store).await
+    }
+
+    /// Writes a `config.toml` beside the crates if there is none: their directories
+    /// are to be spelt like this, and those of archives in lower case.
+    pub async fn init_at(
+        store: &dyn Store,
+        at: CratesAt,
+        style: PrefixStyle,
+    ) -> Result<(), LayoutError> {
+        let key = at.key(CONFIG);
+        if store.try_head(&key).await?.is_some() {
+            return Ok(());
+        }
+        let body = match style {
+            PrefixStyle::Lower => DEFAULT_LAYOUT_FILE,
+            PrefixStyle::Mixed => MIXED_LAYOUT_FILE,
+        };
+        let body = body.as_bytes().into();
+        let mode = crate::ports::PutMode::CreateIfAbsent;
+        match store.put_opts(&key, body, mode.into()).await {
+            Ok(_) | Err(StoreError::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The directory of the crates; `None` if it is the store's own.
+    pub fn crates_root(&self) -> Option<Key> {
+        match self.crates {
+            CratesAt::Directory => Some(known_key("crates")),
+            CratesAt::Root => None,
+        }
+    }
+
+    /// How the directories above a crate are spelt in the mirror.
+    pub fn prefix_style(&self) -> PrefixStyle {
+        self.prefix
+    }
+
+    /// How they are spelt in archives that the mirror packs.
+    pub fn archive_style(&self) -> PrefixStyle {
+        self.archive_prefix
     }
 
     /// Where the `.crate` file of this version is.
     pub fn crate_file(&self, name: &CrateName, version: &Version) -> Key {
         let directory = Key::escape_segment(name.as_str());
         let prefix = self.prefix_of(name);
-        known_key(&format!(
-            "crates/{prefix}/{directory}/{name}-{version}.crate"
-        ))
+        self.crates
+            .key(&format!("{prefix}/{directory}/{name}-{version}.crate"))
     }
 
     /// Where the crate's index file is among the plain sparse files.
@@ -117,11 +194,6 @@ impl MirrorLayout {
     /// Where the plain sparse files are.
     pub fn index_root(&self) -> Key {
         known_key("index")
-    }
-
-    /// Where the crate files are.
-    pub fn crates_root(&self) -> Key {
-        known_key("crates")
     }
 
     /// A key in the part of the tree that only romt reads. `rest` is a constant
@@ -139,10 +211,6 @@ impl MirrorLayout {
 fn escaped_prefix(prefix: &str) -> String {
     let segments: Vec<String> = prefix.split('/').map(Key::escape_segment).collect();
     segments.join("/")
-}
-
-fn layout_key() -> Key {
-    known_key("crates/config.toml")
 }
 
 /// A key made of validated parts: names of at most 64 and versions of at most

@@ -19,9 +19,11 @@
 
 pub mod crates;
 pub mod defaults;
+pub mod full;
 pub mod ports;
 pub mod progress;
 pub mod sync;
+pub mod transfer;
 
 mod artifact;
 mod class;
@@ -37,7 +39,7 @@ pub use crates::{CrateName, CrateRequest, IndexEntry, Lockfile, PrefixStyle, Ver
 pub use digest::{Sha256Digest, Sha256Hasher};
 pub use escape::{Escaped, InvalidValue};
 pub use key::{Key, MAX_KEY_LENGTH};
-pub use layout::{LayoutError, MirrorLayout};
+pub use layout::{CratesAt, LayoutError, MirrorLayout};
 pub use mirror::{Mirror, Upstream};
 pub use ports::{
     ByteStream, IndexBackend, IndexPublisher, Location, Source, Store, StoreExt, Verifier,

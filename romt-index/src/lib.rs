@@ -4,18 +4,22 @@
 //! |---|---|
 //! | [`SparseIndex`] | an upstream's sparse index, reached through any `Source` |
 //! | [`SnapshotIndex`] | the index that a mirror shows, kept in any `Store` |
+//! | [`GitIndex`] | the index of a full mirror: a git repository with its history |
 //! | [`PlainIndex`] | plain sparse files in any `Store`, to be served as they are |
 //!
-//! Both keep what they know in an *index tree*: a map from crate names to index
-//! files that changes from one whole state to the next by replacing one small
-//! object. See the module of that name in the source for its format.
+//! `SparseIndex` and `SnapshotIndex` keep what they know in an *index tree*: a map
+//! from crate names to index files that changes from one whole state to the next by
+//! replacing one small object. See the module of that name in the source for its
+//! format.
 
+mod git;
 mod note;
 mod plain;
 mod snapshot;
 mod sparse;
 mod tree;
 
+pub use git::{GitIndex, GitOptions};
 pub use plain::PlainIndex;
 pub use snapshot::SnapshotIndex;
 pub use sparse::SparseIndex;

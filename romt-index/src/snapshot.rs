@@ -12,6 +12,7 @@ use romt_core::{
         StoreError, Tag,
     },
 };
+use tokio::sync::Semaphore;
 
 use crate::note;
 use crate::tree::{Record, Snapshot, Snapshots, TreeError, TreePlace, TreeWriter};
@@ -19,8 +20,11 @@ use crate::tree::{Record, Snapshot, Snapshots, TreeError, TreePlace, TreeWriter}
 /// How soon a reader notices what another process publishes.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many plain files are written at once.
-const WRITES: usize = 32;
+/// How many plain files are written at once: a store makes many durable together.
+const WRITES: usize = 256;
+
+/// How many KiB of plain files are in memory at once, or one file.
+const ROOM: u32 = 16 * 1024;
 
 /// The largest note of which state the plain files show, in bytes.
 const MAX_NOTE: u64 = 1024;
@@ -110,9 +114,14 @@ impl SnapshotIndex {
             .collect();
         // Neighbours are created and made durable together.
         names.sort_unstable();
+        let room = &Semaphore::new(ROOM as usize);
         let writes = names.into_iter().map(|(key, name)| async move {
             match snapshot.find(&name).await? {
-                Some(record) => self.write_plain(snapshot, &key, &record).await,
+                Some(record) => {
+                    let length = u32::try_from(record.length / 1024).unwrap_or(ROOM);
+                    let _taken = room.acquire_many(length.clamp(1, ROOM)).await;
+                    self.write_plain(snapshot, &key, &record).await
+                }
                 None => Ok(self.store.delete(&key).await?),
             }
         });

@@ -5,9 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use romt_core::{ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, ports::IndexError};
-use romt_index::{PlainIndex, SnapshotIndex};
+use romt_core::{
+    ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store,
+    ports::{HistoryIndex as _, IndexError},
+};
+use romt_index::{GitIndex, GitOptions, PlainIndex, SnapshotIndex};
 use romt_store::{FsOpenError, FsStore};
+
+/// Where romt for Python keeps the index of a mirror.
+const GIT_INDEX: &str = "git/crates.io-index";
 
 /// A mirror, by the ports that the server reads it through.
 #[derive(Clone, Debug)]
@@ -76,6 +82,9 @@ impl ServedMirror {
         }
         let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
         let layout = MirrorLayout::load(&*store).await?;
+        if let Some(index) = git_index(path).await? {
+            return Ok(Self::new(store, index, layout));
+        }
         let index = SnapshotIndex::new(store.clone());
         let plain = PlainIndex::new(store.clone());
         // A mirror that was carried without its hidden files still has these.
@@ -99,6 +108,17 @@ impl ServedMirror {
     }
 }
 
+/// The git index of a full mirror in `path`, if it shows anything.
+async fn git_index(path: &Path) -> Result<Option<Arc<dyn IndexBackend>>, MirrorError> {
+    let path = path.join(GIT_INDEX);
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    let index = GitIndex::open(path, GitOptions::default())?;
+    let shows = index.shown().await?.is_some();
+    Ok(shows.then(|| Arc::new(index) as Arc<dyn IndexBackend>))
+}
+
 /// Whether the directory `path` has what only a mirror has: what romt keeps, or
 /// the crates and their index. Many a project has a directory called `index`.
 pub fn is_mirror(path: &Path) -> bool {
@@ -106,6 +126,7 @@ pub fn is_mirror(path: &Path) -> bool {
     is_directory(".romt")
         || path.join("crates/config.toml").is_file()
         || (is_directory("index") && is_directory("crates"))
+        || (is_directory(GIT_INDEX) && is_directory("crates"))
 }
 
 #[cfg(test)]

@@ -224,6 +224,11 @@ impl<S: Store> Store for FaultyStore<S> {
             .await
     }
 
+    async fn tidy(&self, key: &Key, top: Option<&Key>) -> Result<(), StoreError> {
+        self.with_fault("tidy", key, self.inner.tidy(key, top))
+            .await
+    }
+
     async fn copy_opts(
         &self,
         from: &Key,

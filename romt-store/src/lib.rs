@@ -17,6 +17,7 @@
 pub mod conformance;
 pub mod http;
 
+mod archive_file;
 mod cargo_home;
 #[cfg(feature = "conformance")]
 mod faulty;
@@ -27,6 +28,7 @@ mod path;
 mod range;
 mod store_source;
 
+pub use archive_file::{ArchiveFile, ArchiveInput};
 pub use cargo_home::{CachedCrate, CargoHomeError, CargoHomeSource, SeededSource};
 pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
 pub use http::{HttpClient, HttpOptions, HttpSource, PLAIN_HTTP_REFUSED, ProxyChoice};

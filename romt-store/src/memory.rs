@@ -226,6 +226,10 @@ impl Store for MemoryStore {
         self.store(to, content, &options.mode)
     }
 
+    async fn tidy(&self, _: &Key, _: Option<&Key>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         let objects = self.objects();
         let is_below = |key: &Key, prefix: &Key| key != prefix && key.starts_with(prefix);

@@ -198,6 +198,29 @@ pub enum IndexError {
     /// Something is named by what cannot be a name.
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
+    /// The index's own machinery failed, in a way that callers cannot act on.
+    #[error("could not {action} in the index at {index}")]
+    Backend {
+        /// The index.
+        index: String,
+        /// What was being done.
+        action: &'static str,
+        /// What kind of failure it is.
+        class: ErrorClass,
+        /// The machinery's own error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A bundle builds on a state that the index does not have.
+    #[error("a gap before this bundle: it needs {needs}, and {index} has {has}")]
+    Gap {
+        /// The index.
+        index: String,
+        /// What it needs.
+        needs: String,
+        /// The newest state that is there.
+        has: String,
+    },
     /// Nothing has been published here yet.
     #[error("{index} has no published index")]
     Unpublished {
@@ -226,8 +249,11 @@ impl IndexError {
                 source: ConfigError::AuthRequired,
                 ..
             } => ErrorClass::Upstream,
-            Self::Config { .. } | Self::Refused { .. } | Self::Invalid(_) => ErrorClass::Refused,
+            Self::Config { .. } | Self::Refused { .. } | Self::Invalid(_) | Self::Gap { .. } => {
+                ErrorClass::Refused
+            }
             Self::Unpublished { .. } => ErrorClass::Usage,
+            Self::Backend { class, .. } => *class,
         }
     }
 }

@@ -4,19 +4,23 @@
 //! |---|---|
 //! | [`Source`] | where do bytes come from? |
 //! | [`Store`] | where do bytes live? |
-//! | [`IndexBackend`] | which crate versions exist? ([`IndexPublisher`]: and which do we show?) |
+//! | [`IndexBackend`] | which crate versions exist? ([`IndexPublisher`]: and which do we show? [`HistoryIndex`]: and what changed?) |
 //! | [`Verifier`] | may these bytes be trusted? |
 //!
 //! Somebody who writes an adapter needs this crate and nothing else. The suites
 //! that an adapter must pass are in `romt-store`, behind its `conformance`
 //! feature.
 
+mod history;
 mod index;
 mod source;
 mod store;
 mod stream;
 mod verifier;
 
+pub use history::{
+    BundleBranch, BundleFacts, Difference, Exported, HistoryIndex, Position, Pulled, RefusedEntry,
+};
 pub use index::{
     IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, PublishedNote, Tag,
 };

@@ -244,6 +244,14 @@ pub trait Store: fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::NotFound`]. What this store has put is durable already.
     async fn persist(&self, key: &Key) -> Result<(), StoreError>;
 
+    /// Removes what `key` leaves behind once it is deleted: directories above it
+    /// that hold nothing, up to `top` and without it, or up to the root. A store
+    /// that has no directories has nothing to do.
+    async fn tidy(&self, key: &Key, top: Option<&Key>) -> Result<(), StoreError> {
+        let _ = (key, top);
+        Ok(())
+    }
+
     /// Everything below `prefix`, matched by whole segments, in no particular
     /// order. Objects that come or go meanwhile may or may not be listed.
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>>;

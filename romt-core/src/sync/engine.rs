@@ -27,7 +27,10 @@ use crate::{
 
 /// How many more artifacts are being made durable than are being fetched, for
 /// each download. Flushing many files together costs little more than one.
-const COMMITS_PER_JOB: usize = 3;
+const COMMITS_PER_JOB: usize = 15;
+
+/// How many more artifacts at most: each may be an open file.
+const MOST_COMMITS: usize = 240;
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -39,6 +42,9 @@ pub struct EngineOptions {
     pub retry: RetryPolicy,
     /// The largest artifact, in bytes.
     pub size_limit: u64,
+    /// Whether the outcome states the size of each artifact, which takes memory for
+    /// each.
+    pub record_sizes: bool,
 }
 
 impl EngineOptions {
@@ -48,7 +54,16 @@ impl EngineOptions {
             jobs: jobs.max(1),
             retry,
             size_limit,
+            record_sizes: true,
         }
+    }
+
+    /// Without the size of each artifact in the outcome, so that memory does not
+    /// grow with the plan.
+    #[must_use]
+    pub fn without_sizes(mut self) -> Self {
+        self.record_sizes = false;
+        self
     }
 }
 
@@ -140,7 +155,8 @@ impl Engine {
         let mut plan = std::pin::pin!(plan.fuse());
         let mut flying = FuturesUnordered::new();
         let mut in_flight: HashMap<Key, crate::Sha256Digest> = HashMap::new();
-        let most = self.options.jobs * (1 + COMMITS_PER_JOB);
+        let commits = (self.options.jobs * COMMITS_PER_JOB).min(MOST_COMMITS);
+        let most = self.options.jobs + commits;
         let mut no_more = false;
         while !(no_more && flying.is_empty()) {
             tokio::select! {
@@ -153,7 +169,7 @@ impl Engine {
                 Some((artifact, result)) = flying.next(), if !flying.is_empty() => {
                     let artifact: Artifact = artifact;
                     in_flight.remove(&artifact.key);
-                    no_more |= record(&mut outcome, events, artifact, result);
+                    no_more |= self.record(&mut outcome, events, artifact, result);
                 }
                 artifact = plan.next(), if !no_more && flying.len() < most => {
                     let Some(artifact) = artifact else {
@@ -164,7 +180,7 @@ impl Engine {
                         Some(digest) if *digest == artifact.digest => {}
                         Some(digest) => {
                             let error = FetchError::Contradiction(*digest);
-                            record(&mut outcome, events, artifact, Err(error));
+                            self.record(&mut outcome, events, artifact, Err(error));
                         }
                         None => {
                             in_flight.insert(artifact.key.clone(), artifact.digest);
@@ -224,6 +240,11 @@ impl Engine {
     /// proves nothing, another tool's crash may have left it, so it is read and
     /// judged; and whoever wrote it may not have seen to it that it stays.
     async fn find(&self, artifact: &Artifact) -> Result<Option<u64>, FetchError> {
+        // In most cases there is nothing, and that is found out sooner so.
+        let there = self.store.try_head(&artifact.key).await;
+        if there.map_err(FetchError::Store)?.is_none() {
+            return Ok(None);
+        }
         let object = match self.store.get(&artifact.key).await {
             Ok(object) => object,
             Err(StoreError::NotFound { .. }) => return Ok(None),
@@ -289,42 +310,49 @@ impl Engine {
             self.options.size_limit,
         )
     }
-}
 
-/// Notes a result; says whether the run is to stop.
-fn record(
-    outcome: &mut FetchOutcome,
-    events: &Arc<dyn EventSink>,
-    artifact: Artifact,
-    result: Result<Fetched, FetchError>,
-) -> bool {
-    let label = artifact.label.clone();
-    match result {
-        Ok(Fetched::Stored(size)) => {
-            outcome.fetched += 1;
-            outcome.bytes += size;
-            outcome.sizes.insert(artifact.key, size);
-            events.emit(Event::Finished { label, size });
-            false
-        }
-        Ok(Fetched::Present(size)) => {
-            outcome.present += 1;
-            outcome.sizes.insert(artifact.key, size);
-            events.emit(Event::AlreadyPresent { label });
-            false
-        }
-        Err(error) => {
-            let class = error.class();
-            let reason = chain(&error);
-            events.emit(Event::Failed {
-                label: label.clone(),
-                class,
-                reason: reason.clone(),
-            });
-            outcome
-                .failed
-                .push((artifact, Failure::new(label, class, reason)));
-            class == ErrorClass::Storage
+    /// Notes a result; says whether the run is to stop.
+    fn record(
+        &self,
+        outcome: &mut FetchOutcome,
+        events: &Arc<dyn EventSink>,
+        artifact: Artifact,
+        result: Result<Fetched, FetchError>,
+    ) -> bool {
+        let label = artifact.label.clone();
+        match result {
+            Ok(Fetched::Stored(size)) => {
+                outcome.fetched += 1;
+                outcome.bytes += size;
+                if self.options.record_sizes {
+                    outcome.sizes.insert(artifact.key, size);
+                }
+                events.emit(Event::Finished { label, size });
+                false
+            }
+            Ok(Fetched::Present(size)) => {
+                outcome.present += 1;
+                if self.options.record_sizes {
+                    outcome.sizes.insert(artifact.key, size);
+                }
+                events.emit(Event::AlreadyPresent { label });
+                false
+            }
+            Err(error) => {
+                let class = error.class();
+                let reason = chain(&error);
+                events.emit(Event::Failed {
+                    label: label.clone(),
+                    class,
+                    reason: reason.clone(),
+                });
+                outcome
+                    .failed
+                    .push((artifact, Failure::new(label, class, reason)));
+                let stops = class == ErrorClass::Storage;
+                outcome.stopped |= stops;
+                stops
+            }
         }
     }
 }

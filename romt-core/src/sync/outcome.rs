@@ -41,12 +41,15 @@ pub struct FetchOutcome {
     pub present: u64,
     /// How many bytes were stored.
     pub bytes: u64,
-    /// The sizes in bytes of all that is there now, by key.
+    /// The sizes in bytes of all that is there now, by key, if they were wanted.
     pub sizes: HashMap<Key, u64>,
     /// What could not be had, and the artifact.
     pub failed: Vec<(Artifact, Failure)>,
     /// Whether the work was cancelled before its end.
     pub cancelled: bool,
+    /// Whether the store failed, so that nothing more was begun. What the plan had
+    /// besides is neither here nor among what failed.
+    pub stopped: bool,
 }
 
 /// What a sync did.

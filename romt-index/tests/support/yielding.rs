@@ -103,6 +103,10 @@ impl<S: Store> Store for Yielding<S> {
         around(self.0.copy_opts(from, to, options)).await
     }
 
+    async fn tidy(&self, key: &Key, top: Option<&Key>) -> Result<(), StoreError> {
+        around(self.0.tidy(key, top)).await
+    }
+
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         within(self.0.list(prefix))
     }

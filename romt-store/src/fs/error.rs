@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use romt_core::{Key, ports::StoreError};
 
+use super::flush::copy_of;
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +61,22 @@ impl FsError {
     /// For [`Result::map_err`]: the system failed while doing `action`.
     pub(super) fn io(action: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { action, source }
+    }
+
+    /// The error again, for somebody else whom the same thing befell.
+    pub(super) fn copy(&self) -> Self {
+        match self {
+            Self::NotFound => Self::NotFound,
+            Self::BelowFile => Self::BelowFile,
+            Self::Exists => Self::Exists,
+            Self::Changed => Self::Changed,
+            Self::Refused(found) => Self::Refused(found),
+            Self::Range { size } => Self::Range { size: *size },
+            Self::Io { action, source } => Self::Io {
+                action,
+                source: copy_of(source),
+            },
+        }
     }
 
     /// The port's error, for `key` in `store`.

@@ -242,14 +242,14 @@ impl Shared {
 }
 
 /// An error for each of those that share it.
-fn copy_of(error: &io::Error) -> io::Error {
+pub(super) fn copy_of(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing is left half done where these are held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

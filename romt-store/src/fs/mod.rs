@@ -4,10 +4,14 @@
 //! |---|---|
 //! | `tree` | how to move below the root without following a link |
 //! | `staging`, `sweep` | files that are not whole yet, and what dead writers left |
-//! | `flush` | when a name is durable |
+//! | `flush`, `rounds` | when a name is durable, and many at once |
+//! | `commit` | how puts that come together are done together |
+//! | `errands` | short looks, done together |
 //! | `write`, `read`, `list`, `lock` | the operations |
 //! | `platform` | what differs between operating systems |
 
+mod commit;
+mod errands;
 mod error;
 mod flush;
 mod list;
@@ -16,11 +20,13 @@ mod open;
 mod persist;
 mod platform;
 mod read;
+mod rounds;
 mod staging;
 mod store;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod tree;
 mod write;
 
@@ -36,8 +42,11 @@ use tokio::task;
 
 pub use self::error::FsOpenError;
 use self::{
+    commit::Queue,
+    errands::Errands,
     error::FsError,
     flush::Flusher,
+    rounds::Rounds,
     staging::{Run, StagedFile},
     tree::{Tree, parent_of},
 };
@@ -46,8 +55,7 @@ use self::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncPolicy {
-    /// Every object before its put returns; puts at the same time share the
-    /// flushes of directories.
+    /// Every object before its put returns; puts at the same time share flushes.
     #[default]
     Batch,
     /// Every object before its put returns, each for itself.
@@ -100,6 +108,8 @@ impl FsStoreOptions {
 /// - When a directory cannot be flushed, the put fails although its object,
 ///   whole and flushed, may be seen: the disk is dying, and taking the object
 ///   back could take away another writer's.
+/// - Puts that share a flush fail together, also if only one of them was lost: the
+///   system does not say which.
 /// - A put that creates directories and then fails to publish leaves them, empty.
 #[derive(Clone)]
 pub struct FsStore {
@@ -112,6 +122,8 @@ struct Inner {
     options: FsStoreOptions,
     /// Begins with the first write, so that readers create nothing.
     run: Mutex<Option<Arc<Run>>>,
+    queue: Arc<Queue>,
+    errands: Arc<Errands>,
     /// Held alone between comparing a version and replacing it.
     publishing: RwLock<()>,
 }
@@ -148,6 +160,17 @@ impl Inner {
         }
     }
 
+    /// Whether objects that are put together are flushed together.
+    fn shares_flushes(&self) -> bool {
+        if self.options.sync != SyncPolicy::Batch {
+            return self.options.sync == SyncPolicy::Never;
+        }
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whether it can is known once there is a run.
+        run.as_ref()
+            .is_none_or(|run| run.rounds().is_some_and(Rounds::are_worth_it))
+    }
+
     /// A new staging file, in a new run if somebody removed ours.
     fn stage(&self) -> Result<StagedFile, FsError> {
         let mut current = self.run.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,7 +185,9 @@ impl Inner {
         }
         let run = match &*current {
             Some(run) => Arc::clone(run),
-            None => Arc::clone(current.insert(Arc::new(Run::create(&self.tree)?))),
+            None => {
+                Arc::clone(current.insert(Arc::new(Run::create(&self.tree, self.options.sync)?)))
+            }
         };
         drop(current);
         run.stage()

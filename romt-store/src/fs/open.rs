@@ -31,6 +31,8 @@ impl FsStore {
             tree,
             options,
             run: Mutex::default(),
+            queue: Arc::default(),
+            errands: Arc::default(),
             publishing: RwLock::default(),
         };
         Ok(Self {

@@ -147,6 +147,62 @@ mod unix {
             || Errno::from_io_error(error).is_some_and(|errno| lacking.contains(&errno))
     }
 
+    /// A handle for [`sync_whole`] on the file system of `dir`, if such a flush tells
+    /// of whatever could not be written since the handle was opened.
+    ///
+    /// Linux does since 5.8. Where files are kept by another program (FUSE) or
+    /// another machine, it may not ask those, so only file systems are taken that
+    /// keep their files themselves.
+    pub(in super::super) fn whole_file_system(dir: &Dir) -> io::Result<Option<std::fs::File>> {
+        #[cfg(target_os = "linux")]
+        {
+            let magic = u64::try_from(rustix::fs::fstatfs(dir)?.f_type).unwrap_or_default();
+            let release = rustix::system::uname();
+            if !WHOLE.contains(&magic) || !tells_of_failures(&release.release().to_string_lossy()) {
+                return Ok(None);
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened = rustix::fs::openat(dir, ".", flags, Mode::empty())?;
+            Ok(Some(File::from(opened)))
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = dir;
+            Ok(None)
+        }
+    }
+
+    /// ext2 to ext4, XFS, Btrfs and F2FS.
+    #[cfg(target_os = "linux")]
+    const WHOLE: [u64; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010];
+
+    /// Whether a Linux of this release tells of failures when it flushes all.
+    #[cfg(target_os = "linux")]
+    pub(in super::super) fn tells_of_failures(release: &str) -> bool {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        let (Some(major), Some(minor)) = (next(), next()) else {
+            return false;
+        };
+        (major, minor) >= (5_u32, 8_u32)
+    }
+
+    /// Flushes a file system: all files and all names.
+    pub(in super::super) fn sync_whole(handle: &std::fs::File) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            rustix::fs::syncfs(handle)?;
+            // Ext4 without a journal writes its own blocks last, when it has told the
+            // device to empty its cache already. This tells it once more.
+            Ok(rustix::fs::fsync(handle)?)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = handle;
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
     /// Flushes the names in a directory. `false` if this file system cannot.
     pub(in super::super) fn sync_dir(dir: &Dir) -> io::Result<bool> {
         let mut flushed = rustix::fs::fsync(dir);
@@ -215,8 +271,38 @@ mod other {
         error.kind() == io::ErrorKind::Unsupported
     }
 
+    pub(in super::super) fn whole_file_system(_dir: &Dir) -> io::Result<Option<std::fs::File>> {
+        Ok(None)
+    }
+
+    pub(in super::super) fn sync_whole(_handle: &std::fs::File) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Directories cannot be flushed; the file system's journal orders names.
     pub(in super::super) fn sync_dir(_dir: &Dir) -> io::Result<bool> {
         Ok(true)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::unix::tells_of_failures;
+
+    #[test]
+    fn only_a_linux_that_tells_of_failures_is_asked_to_flush_all() {
+        for new in ["5.8.0", "5.10.0-9-amd64", "6.18.1+", "10.0"] {
+            assert!(tells_of_failures(new), "{new}");
+        }
+        for old in [
+            "5.7.19-generic",
+            "4.19.0",
+            "3.10.0-1160.el7",
+            "5",
+            "",
+            "x.y",
+        ] {
+            assert!(!tells_of_failures(old), "{old}");
+        }
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn get(
 pub(super) async fn head(inner: &Arc<Inner>, key: &Key) -> Result<ObjectMeta, StoreError> {
     let this = Arc::clone(inner);
     let wanted = key.clone();
-    let found = blocking(move || {
+    let found = inner.errands.run(move || {
         check_not_own(&wanted)?;
         let dir = this.existing_parent(&wanted)?.ok_or(FsError::NotFound)?;
         let meta = tree::look_for_object(&dir, wanted.file_name())?.ok_or(FsError::NotFound)?;

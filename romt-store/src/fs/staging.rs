@@ -20,8 +20,10 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt a
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
 use super::{
+    SyncPolicy,
     error::FsError,
     platform,
+    rounds::{Rounds, Since},
     tree::{self, OWN, TMP, Tree},
 };
 
@@ -39,11 +41,13 @@ pub(super) struct Run {
     dir: Dir,
     /// Locked as long as this is open.
     _alive: File,
+    /// What is published from here is on the same file system.
+    rounds: Option<Rounds>,
     next: AtomicU64,
 }
 
 impl Run {
-    pub(super) fn create(tree: &Tree) -> Result<Self, FsError> {
+    pub(super) fn create(tree: &Tree, policy: SyncPolicy) -> Result<Self, FsError> {
         let failed = FsError::io("prepare the staging area for");
         let own = tree.make_directory(OWN)?;
         let tmp = tree::make(&own, TMP, 0o755)?;
@@ -54,7 +58,9 @@ impl Run {
             let Some(alive) = lock_run(&dir).map_err(&failed)? else {
                 continue;
             };
+            let shares = policy == SyncPolicy::Batch;
             return Ok(Self {
+                rounds: if shares { Rounds::new(&dir) } else { None },
                 name,
                 tmp,
                 dir,
@@ -65,9 +71,15 @@ impl Run {
         Err(failed(io::ErrorKind::ResourceBusy.into()))
     }
 
+    /// The flushes that puts of this run share, if they can.
+    pub(super) fn rounds(&self) -> Option<&Rounds> {
+        self.rounds.as_ref()
+    }
+
     /// Creates an empty file for an object, with the mode that the object is to
     /// have: the run's directory keeps others away from it.
     pub(super) fn stage(self: &Arc<Self>) -> Result<StagedFile, FsError> {
+        let since = self.rounds.as_ref().map(Rounds::now);
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let mut options = OpenOptions::new();
         options
@@ -80,6 +92,7 @@ impl Run {
             .map_err(FsError::io("create the staging file of"))?;
         Ok(StagedFile {
             file: file.into_std(),
+            since,
             entry: StagedName {
                 name: Some(name),
                 run: Arc::clone(self),
@@ -144,6 +157,7 @@ fn unique_nanos() -> u64 {
 #[derive(Debug)]
 pub(super) struct StagedFile {
     file: File,
+    since: Option<Since>,
     entry: StagedName,
 }
 
@@ -174,19 +188,30 @@ impl StagedFile {
         &mut self.file
     }
 
-    /// Ends the writing. After an error the file must be dropped: a second flush
-    /// of the same handle may succeed although the bytes are lost.
-    pub(super) fn finish(&mut self, flush: bool) -> Result<(), FsError> {
+    /// The directory it is staged in.
+    pub(super) fn run(&self) -> Arc<Run> {
+        Arc::clone(&self.entry.run)
+    }
+
+    /// When the writing of it began, for the [`Rounds`] of its run.
+    pub(super) fn since(&self) -> Option<Since> {
+        self.since
+    }
+
+    /// Ends the writing.
+    pub(super) fn stamp(&mut self) -> Result<(), FsError> {
         // Clocks of file systems tick slowly, and a freed inode comes back at
         // once. This alone tells two writings of one length apart.
         let stamp = UNIX_EPOCH + Duration::from_nanos(unique_nanos());
         self.file
             .set_modified(stamp)
-            .map_err(FsError::io("set the time of"))?;
-        if flush {
-            self.file.sync_all().map_err(FsError::io("flush"))?;
-        }
-        Ok(())
+            .map_err(FsError::io("set the time of"))
+    }
+
+    /// Flushes what was written. After an error the file must be dropped: a second
+    /// flush of the same handle may succeed although the bytes are lost.
+    pub(super) fn flush(&mut self) -> Result<(), FsError> {
+        self.file.sync_all().map_err(FsError::io("flush"))
     }
 
     /// Gives the file its final name, replacing what has it or, if `replace` is

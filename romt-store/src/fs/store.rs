@@ -9,7 +9,7 @@ use romt_core::{
     ports::{Body, GetOptions, Object, ObjectMeta, PutOptions, StoreError, StoreLock},
 };
 
-use super::{FsStore, list, lock, persist, read, write};
+use super::{FsStore, list, lock, persist, read, tidy, write};
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
@@ -46,6 +46,10 @@ impl Store for FsStore {
 
     async fn persist(&self, key: &Key) -> Result<(), StoreError> {
         persist::persist(&self.inner, key).await
+    }
+
+    async fn tidy(&self, key: &Key, top: Option<&Key>) -> Result<(), StoreError> {
+        tidy::tidy(&self.inner, key, top).await
     }
 
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {

@@ -74,6 +74,65 @@ impl Tree {
     }
 }
 
+/// Goes from directory to directory, and makes those that are missing. What is on
+/// the way to the last one stays open, for its neighbours.
+pub(super) struct Walk<'a> {
+    tree: &'a Tree,
+    open: Vec<(String, Dir)>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(tree: &'a Tree) -> Self {
+        Self {
+            tree,
+            open: Vec::new(),
+        }
+    }
+
+    /// Goes back to the root: what was found on the way may be gone.
+    pub(super) fn start_anew(&mut self) {
+        self.open.clear();
+    }
+
+    /// The directory at `path`, as [`Tree::make_directory`] gives it.
+    pub(super) fn make(&mut self, path: &str) -> Result<&Dir, FsError> {
+        let is_above = |above: &str| {
+            let rest = path.strip_prefix(above);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.open.truncate(
+            self.open
+                .iter()
+                .take_while(|(above, _)| is_above(above))
+                .count(),
+        );
+        let mut at = self.open.last().map_or(0, |(above, _)| above.len());
+        // What is below a directory that is new is missing too.
+        let mut missing = false;
+        while at < path.len() {
+            let begin = if at == 0 { 0 } else { at + 1 };
+            let end = path[begin..].find('/').map_or(path.len(), |n| begin + n);
+            let name = &path[begin..end];
+            let above = self.open.last().map_or(&self.tree.dir, |(_, dir)| dir);
+            let found = if missing {
+                Err(FsError::NotFound)
+            } else {
+                enter_quickly(above, name)
+            };
+            let dir = match found {
+                Err(FsError::NotFound) => {
+                    missing = true;
+                    make_missing(above, name, 0o755)?
+                }
+                found => found?,
+            };
+            self.open.push((path[..end].to_owned(), dir));
+            at = end;
+        }
+        Ok(self.open.last().map_or(&self.tree.dir, |(_, dir)| dir))
+    }
+}
+
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())
@@ -86,7 +145,7 @@ pub(super) fn parent_of(path: &str) -> &str {
 }
 
 /// The last segment of `path`.
-fn name_of(path: &str) -> &str {
+pub(super) fn name_of(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
@@ -124,6 +183,16 @@ pub(super) fn enter(dir: &Dir, name: &str) -> Result<Dir, FsError> {
             source,
         }),
         None => Err(FsError::NotFound),
+    }
+}
+
+/// As [`enter`], in one step where the system can.
+fn enter_quickly(dir: &Dir, name: &str) -> Result<Dir, FsError> {
+    match platform::open_below(dir, name) {
+        Ok(dir) => Ok(dir),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(FsError::NotFound),
+        // What is wrong, if anything is, shows there.
+        Err(_) => enter(dir, name),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Putting, copying and deleting.
 //!
-//! A body that fits into [`SMALL`] bytes costs one trip to a blocking thread for
-//! all of it; a longer one costs a trip per [`PIECE`], so that memory stays flat.
+//! A body that fits into [`SMALL`] bytes is written, like all others of its kind
+//! that come meanwhile, in one trip to a blocking thread; a longer one costs a trip
+//! per [`PIECE`], so that memory stays flat.
 //! Whatever happens, the staging file is owned by exactly one future or closure
 //! and goes when that is dropped.
 
@@ -20,13 +21,15 @@ use romt_core::{
     Key,
     ports::{Body, ByteStream, ObjectMeta, PutMode, StoreError, StreamError},
 };
+use tokio::sync::oneshot;
 
 use super::{
-    Inner, blocking,
+    Inner, ShutDown, blocking,
+    commit::{self, Content, Job},
     error::FsError,
     platform,
     staging::StagedFile,
-    tree::{self, check_not_own, parent_of},
+    tree::{self, Walk, check_not_own, parent_of},
 };
 
 /// Bodies up to this length are collected before anything is written.
@@ -52,10 +55,10 @@ pub(super) async fn put(
     let first = body.next(SMALL).await.map_err(ended_badly)?;
     let put = Put::new(inner, key, mode);
     let meta = if body.ended() {
-        put.run(move |put| put.all_at_once(&first)).await
+        put.commit(Content::Bytes(first)).await
     } else {
         let mut staged = put
-            .run(move |put| put.begin(&first).map(|(staged, _)| staged))
+            .run(move |put| put.begin(&first))
             .await
             .map_err(&wrong)?;
         while !body.ended() {
@@ -63,7 +66,7 @@ pub(super) async fn put(
             let write = move |_: &Steps| staged.write(&piece).map(|()| staged);
             staged = put.run(write).await.map_err(&wrong)?;
         }
-        put.run(move |put| put.end(staged, None)).await
+        put.commit(Content::Staged(staged)).await
     };
     meta.map_err(&wrong)
 }
@@ -119,7 +122,7 @@ struct Put {
 }
 
 /// What the blocking threads know of a put.
-struct Steps {
+pub(super) struct Steps {
     inner: Arc<Inner>,
     key: Key,
     mode: PutMode,
@@ -162,36 +165,53 @@ impl Put {
         let steps = Arc::clone(&self.steps);
         blocking(move || step(&steps)).await
     }
+
+    /// Does what is left, together with other puts.
+    async fn commit(&self, content: Content) -> Result<ObjectMeta, FsError> {
+        let (done, outcome) = oneshot::channel();
+        let job = Job {
+            steps: Arc::clone(&self.steps),
+            content,
+            done,
+        };
+        commit::submit(&self.steps.inner, job);
+        outcome.await.unwrap_or_else(|_| Err(ShutDown.into()))
+    }
 }
 
 impl Steps {
-    fn all_at_once(&self, content: &[u8]) -> Result<ObjectMeta, FsError> {
-        let (staged, dir) = self.begin(content)?;
-        self.end(staged, dir)
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.key
     }
 
     /// Stages the first bytes, unless it is clear already that this cannot end
-    /// well. Gives the directory that the object is to be in, too, if it exists.
-    fn begin(&self, first: &[u8]) -> Result<(StagedFile, Option<Dir>), FsError> {
-        self.check_wanted()?;
-        let dir = self.inner.parent_for_writing(&self.key)?;
-        if let Some(dir) = &dir {
-            self.check_target(dir)?;
+    /// well.
+    fn begin(&self, first: &[u8]) -> Result<StagedFile, FsError> {
+        if let Some(dir) = self.inner.parent_for_writing(&self.key)? {
+            self.check_target(&dir)?;
         }
-        let mut staged = self.inner.stage()?;
-        staged.write(first)?;
-        Ok((staged, dir))
+        self.stage(first)
     }
 
-    /// Flushes, publishes, and makes that durable. `dir` is the directory that the
-    /// object is to be in, if that was opened just before.
-    fn end(&self, mut staged: StagedFile, dir: Option<Dir>) -> Result<ObjectMeta, FsError> {
-        staged.finish(self.inner.flusher.flushes_files())?;
+    /// Stages these bytes.
+    pub(super) fn stage(&self, bytes: &[u8]) -> Result<StagedFile, FsError> {
+        self.check_wanted()?;
+        let mut staged = self.inner.stage()?;
+        staged.write(bytes)?;
+        Ok(staged)
+    }
+
+    /// Flushes, publishes, and makes that durable.
+    pub(super) fn end(&self, mut staged: StagedFile) -> Result<ObjectMeta, FsError> {
+        if self.inner.flusher.flushes_files() {
+            staged.flush()?;
+        }
         // Not before the bytes are safe: a put that fails leaves no directories.
-        let mut dir = match dir {
-            Some(dir) => dir,
-            None => self.parent()?,
-        };
+        let mut dir = self.parent()?;
         let meta = match self.publish(&mut staged, &dir) {
             Err(FsError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 // Somebody removed the directory meanwhile. Once is an accident.
@@ -202,6 +222,26 @@ impl Steps {
             published => published?,
         };
         self.inner.flusher.flush(&self.key, dir)?;
+        Ok(tree::describe(&self.key, &meta))
+    }
+
+    /// Publishes what is flushed. That this is durable is for the caller to see to.
+    pub(super) fn publish_walking(
+        &self,
+        staged: &mut StagedFile,
+        walk: &mut Walk<'_>,
+    ) -> Result<ObjectMeta, FsError> {
+        let path = parent_of(self.key.as_str());
+        let mut attempt = || self.publish(staged, walk.make(path)?);
+        let meta = match attempt() {
+            Err(FsError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                // Somebody removed a directory meanwhile. Once is an accident.
+                self.inner.flusher.forget(&self.key);
+                walk.start_anew();
+                self.publish(staged, walk.make(path)?)?
+            }
+            published => published?,
+        };
         Ok(tree::describe(&self.key, &meta))
     }
 
@@ -261,7 +301,7 @@ impl Steps {
         let dir = self.inner.existing_parent(source).map_err(wrong)?;
         let dir = dir.ok_or(CopyError::Source(FsError::NotFound))?;
         let (mut file, meta) = tree::open_object(&dir, source.file_name()).map_err(wrong)?;
-        let (mut staged, _) = self.begin(&[])?;
+        let mut staged = self.begin(&[])?;
         let mut left = meta.len();
         while left > 0 {
             self.check_wanted()?;
@@ -275,7 +315,8 @@ impl Steps {
             }
             left -= copied;
         }
-        Ok(self.end(staged, None)?)
+        staged.stamp()?;
+        Ok(self.end(staged)?)
     }
 }
 

@@ -64,6 +64,13 @@ impl HttpClient {
         &self.0.options
     }
 
+    /// The connections themselves, for a protocol that is more than fetching. They
+    /// follow no redirect, and decode nothing.
+    pub async fn connections(&self, url: &Url) -> Result<Client, SourceError> {
+        let place = Location::Address(Box::new(url.clone()));
+        Ok(self.client_for(url, &place).await?.clone())
+    }
+
     /// Sends one request and waits for the head of its answer.
     ///
     /// `place` is what errors name: what was asked for, before any redirect.

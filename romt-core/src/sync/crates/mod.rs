@@ -83,8 +83,8 @@ impl Run<'_> {
         outcome: &mut SyncOutcome,
     ) -> Result<(), SyncError> {
         let pins = self.pins(selection, outcome).await?;
-        let plans = self.plan(pins).await?;
-        let artifacts = self.diff(&plans, outcome).await;
+        let mut plans = self.plan(pins).await?;
+        let artifacts = self.diff(&mut plans, outcome).await;
         let fetched = self.fetch(artifacts, outcome).await;
         let failed = fetched.failed.iter().map(|(artifact, _)| &artifact.key);
         let held_back = plans.iter().flat_map(|plan| &plan.held_back);
@@ -252,7 +252,7 @@ impl Run<'_> {
     }
 
     /// Adds the plans up, and says what is about to happen.
-    async fn diff(&self, plans: &[CratePlan], outcome: &mut SyncOutcome) -> Vec<Artifact> {
+    async fn diff(&self, plans: &mut [CratePlan], outcome: &mut SyncOutcome) -> Vec<Artifact> {
         let mut artifacts = Vec::new();
         for plan in plans {
             outcome.present += plan.present;
@@ -270,7 +270,7 @@ impl Run<'_> {
                 });
                 outcome.failed.push(failure.clone());
             }
-            artifacts.extend(plan.missing.iter().cloned());
+            artifacts.extend(plan.begin());
         }
         if self.options.measure {
             artifacts = self.measure(artifacts).await;
@@ -329,7 +329,7 @@ impl Run<'_> {
             .map(|(artifact, _)| &artifact.key)
             .collect();
         for plan in plans {
-            let is_wrong = plan.missing.iter().any(|a| wrong.contains(&a.key));
+            let is_wrong = plan.wanted.iter().any(|key| wrong.contains(key));
             if is_wrong || !plan.failed.is_empty() {
                 self.upstream.index.distrust(&plan.name).await?;
             }

@@ -53,6 +53,8 @@ pub(super) struct CratePlan {
     new: bool,
     /// What is to be fetched.
     pub(super) missing: Vec<Artifact>,
+    /// What was to be fetched, once that is under way.
+    pub(super) wanted: Vec<Key>,
     /// What is not there and cannot be fetched.
     pub(super) held_back: Vec<Key>,
     /// How many versions are held already.
@@ -74,6 +76,7 @@ impl CratePlan {
             changed: false,
             new: held.file.entries.is_empty(),
             missing: Vec::new(),
+            wanted: Vec::new(),
             held_back: Vec::new(),
             present: 0,
             withdrawn: Vec::new(),
@@ -150,6 +153,21 @@ impl CratePlan {
         }
     }
 
+    /// Hands over what is to be fetched, and lets go of what is not needed any more:
+    /// there is a plan for every crate.
+    pub(super) fn begin(&mut self) -> Vec<Artifact> {
+        let missing = std::mem::take(&mut self.missing);
+        self.wanted = missing.iter().map(|wanted| wanted.key.clone()).collect();
+        self.notes = Vec::new();
+        let idle = self.wanted.is_empty() && self.held_back.is_empty();
+        if idle && !self.changed {
+            // Nothing will be said of it, see `into_change`.
+            self.shown = Vec::new();
+            self.sizes = HashMap::new();
+        }
+        missing
+    }
+
     /// What the index is to be told, if anything: `missing` is not in the store,
     /// and of what was fetched `sizes` are known.
     pub(super) fn into_change(
@@ -163,7 +181,7 @@ impl CratePlan {
         let shown: Vec<&IndexEntry> = self.shown.iter().filter(is_there).collect();
         // A held crate that was lost and could not be had again must not be shown.
         let whole = shown.len() == self.shown.len();
-        let mended = self.missing.iter().any(|a| sizes.contains_key(&a.key));
+        let mended = self.wanted.iter().any(|key| sizes.contains_key(key));
         if !self.changed && whole && !mended {
             return None;
         }

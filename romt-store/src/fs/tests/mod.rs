@@ -12,6 +12,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 

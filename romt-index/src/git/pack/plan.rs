@@ -1,0 +1,168 @@
+//! Deciding what a pack holds.
+
+use std::io::Write;
+
+use gix::{ObjectId, Repository, objs::Kind};
+
+use super::{
+    IdMap,
+    body::Body,
+    compare::Change,
+    history::{Commit, Fault, each_change, new_commits},
+    write,
+};
+
+/// How many deltas build on one another. What an object costs to read grows with it.
+const MAX_CHAIN: u32 = 48;
+
+/// What a pack will hold: all that one side wants and does not have.
+///
+/// Only what is in the pack already, or what the receiver must have, is the base
+/// of a delta. No object is in the pack twice: there are receivers that never
+/// finish with such a pack. And what leaves its place and comes back to it, as when
+/// a version is yanked and yanked no more, is not sent again: it could be the base
+/// of what it is then a delta against.
+pub(in crate::git) struct Plan {
+    pub(super) body: Option<Body>,
+    pub(super) objects: Vec<Planned>,
+}
+
+/// An object of the pack.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) id: ObjectId,
+    /// What to make a delta against: before it in the pack, or at the receiver.
+    pub(super) base: Option<ObjectId>,
+}
+
+/// What is known of an object.
+enum Place {
+    /// The receiver has it.
+    Had,
+    /// It is in the pack, so many deltas away from the first of its chain.
+    Packed { depth: u32, root: ObjectId },
+}
+
+impl Plan {
+    /// A pack for who wants the commits `wants`, and has the commits `has` and all
+    /// that they reach.
+    ///
+    /// All these commits are in `repo`. A history that begins anew within what is
+    /// wanted is compared with the first of `has`.
+    pub(in crate::git) fn new(
+        repo: &Repository,
+        has: &[ObjectId],
+        wants: &[ObjectId],
+    ) -> Result<Self, Fault> {
+        let body = if has.is_empty() {
+            Body::find(repo)?
+        } else {
+            None
+        };
+        let commits = new_commits(repo, wants, has)?;
+        let mut builder = Builder {
+            body: body.as_ref(),
+            places: IdMap::default(),
+            objects: Vec::new(),
+        };
+        let instead = has.get(..1).unwrap_or_default();
+        each_change(
+            repo,
+            &commits,
+            instead,
+            false,
+            &mut builder,
+            |builder, id| builder.places.contains_key(id),
+            |builder, commit, changes| {
+                for gone in changes.gone {
+                    builder.places.entry(gone).or_insert(Place::Had);
+                }
+                builder.commit(commit);
+                for change in changes.new {
+                    builder.change(change);
+                }
+                Ok(())
+            },
+        )?;
+        let objects = builder.objects;
+        Ok(Self { body, objects })
+    }
+
+    /// How many objects the pack will hold.
+    pub(in crate::git) fn objects(&self) -> Option<u32> {
+        let body = self.body.as_ref().map_or(0, Body::objects);
+        u32::try_from(self.objects.len()).ok()?.checked_add(body)
+    }
+
+    #[cfg(test)]
+    pub(in crate::git) fn ids(&self) -> Vec<ObjectId> {
+        self.objects.iter().map(|it| it.id).collect()
+    }
+
+    #[cfg(test)]
+    pub(in crate::git) fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Writes the pack.
+    pub(in crate::git) fn write(&self, repo: &Repository, out: impl Write) -> Result<(), Fault> {
+        write::pack(self, repo, out)
+    }
+}
+
+struct Builder<'a> {
+    /// What the pack begins with.
+    body: Option<&'a Body>,
+    places: IdMap<Place>,
+    objects: Vec<Planned>,
+}
+
+impl Builder<'_> {
+    fn commit(&mut self, commit: &Commit) {
+        self.change(Change {
+            id: commit.id,
+            is_tree: false,
+            before: None,
+        });
+    }
+
+    fn change(&mut self, change: Change) {
+        let id = change.id;
+        if self.places.contains_key(&id) {
+            return;
+        }
+        if self.body.is_some_and(|body| body.contains(&id)) {
+            self.places.insert(id, Place::Had);
+            return;
+        }
+        let base = change.before.map(|before| self.base(before));
+        let (depth, root) = base.unwrap_or((0, id));
+        self.places.insert(id, Place::Packed { depth, root });
+        let base = match change.before {
+            Some(before) if depth > 1 => Some(before),
+            Some(_) => Some(root),
+            None => None,
+        };
+        self.objects.push(Planned { id, base });
+    }
+
+    /// How deep a delta against `before` is, and where its chain begins. A chain
+    /// that is long enough starts again at its beginning.
+    fn base(&self, before: ObjectId) -> (u32, ObjectId) {
+        match self.places.get(&before) {
+            Some(Place::Packed { depth, root }) if *depth < MAX_CHAIN => (depth + 1, *root),
+            Some(Place::Packed { root, .. }) => (1, *root),
+            Some(Place::Had) | None => (1, before),
+        }
+    }
+}
+
+/// The number in the header of an entry of a pack that says what it is.
+pub(super) fn code_of(kind: Kind) -> u8 {
+    match kind {
+        Kind::Commit => 1,
+        Kind::Tree => 2,
+        Kind::Blob => 3,
+        Kind::Tag => 4,
+    }
+}
