@@ -8,6 +8,8 @@ use clap::{
 use romt_core::{CrateRequest, crates::DownloadTemplate};
 use romt_server::BaseUrl;
 
+use crate::full::args::CrateArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   romt up                          mirror what the nearest Cargo.lock needs, and serve it
@@ -38,7 +40,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Say nothing but errors; twice: not even those
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) quiet: u8,
     /// Say more: each crate; twice: what the library does
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Print, or install, the lines that point cargo at a mirror
     ClientConfig(ClientConfigArgs),
+    /// Mirror a whole registry, or what filters select of it
+    Crate(Box<CrateArgs>),
 }
 
 const UP_EXAMPLES: &str = "\

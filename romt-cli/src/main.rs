@@ -3,20 +3,32 @@
 mod args;
 mod commands;
 mod error;
+mod full;
 mod mirror_dir;
 mod report;
 mod selection;
 mod signals;
 mod upstream;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Command};
 use report::Printer;
 
 fn main() -> ExitCode {
+    // As romt for Python has it, whose scripts look for it on stdout.
+    if std::env::args_os().len() < 2 {
+        drop(std::io::stdout().write_all(b"error: missing OPERATION (try --help)\n"));
+        return ExitCode::FAILURE;
+    }
+    if full::args::has_early_level(std::env::args_os().skip(1)) {
+        let message = "write -v and -q after `crate`";
+        Cli::command()
+            .error(clap::error::ErrorKind::UnknownArgument, message)
+            .exit();
+    }
     let cli = Cli::parse();
     let printer = Printer::new(&cli.output);
     report::install_log(&cli.output);
@@ -33,6 +45,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Up(args) => commands::up::run(*args, &printer).await,
             Command::Serve(args) => commands::serve::run(args, &printer).await,
+            Command::Crate(args) => Ok(full::run(*args, &printer).await),
             Command::ClientConfig(args) => commands::client_config::run(&args, &printer),
         }
     });

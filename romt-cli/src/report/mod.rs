@@ -10,7 +10,8 @@ use std::io::{self, IsTerminal as _};
 use romt_core::{Event, EventSink};
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use printer::Printer;
+pub(crate) use json::Json;
+pub(crate) use printer::{Printer, line as json_line};
 
 use crate::args::{LogFormat, OutputArgs};
 

@@ -230,7 +230,7 @@ fn summary(outcome: &SyncOutcome) -> Value {
 }
 
 /// One line to stderr, in one piece. That nobody reads it fails nothing.
-pub(super) fn line(text: &dyn Display) {
+pub(crate) fn line(text: &dyn Display) {
     drop(
         io::stderr()
             .lock()

@@ -52,8 +52,7 @@ fn help_begins_with_what_the_command_is_for() {
 fn bad_usage_is_2_and_touches_nothing() {
     let scene = Scene::new();
     for args in [
-        &[][..],
-        &["down"],
+        &["down"][..],
         &["up", "--frobnicate"],
         &["up", "--offline", "--no-serve"],
         &["up", "--offline", "--crate", "serde"],
