@@ -3,18 +3,23 @@
 //! | module | has |
 //! |---|---|
 //! | [`registry`] | a made-up registry, as static files |
+//! | [`git_index`] | a made-up git index, with a history |
 //! | [`nginx`] | a web server over a directory, for a while |
 //! | [`mirror`] | what `romt up` and `romt serve` do, in a process of its own |
 //! | [`curl`], [`wrk`] | the ceiling and the load |
-//! | [`process`] | running and timing other programs |
+//! | [`python_romt`] | the tool that romt is to replace |
+//! | [`process`], [`usage`] | running and timing other programs |
 //! | [`figures`] | medians and how they are printed |
 
 pub mod curl;
 pub mod figures;
+pub mod git_index;
 pub mod mirror;
 pub mod nginx;
 pub mod process;
+pub mod python_romt;
 pub mod registry;
+pub mod usage;
 pub mod wrk;
 
 /// Whatever went wrong; a bench has nothing to do about it but say so.

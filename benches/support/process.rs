@@ -37,7 +37,13 @@ pub fn flush_file_system(directory: &Path) -> Result<Duration, Failure> {
 
 /// The most memory that this process has had, in KiB, where that can be known.
 pub fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_memory_of("self")
+}
+
+/// The most memory that the running process `id` has had so far, in KiB, where
+/// that can be known.
+pub fn peak_memory_of(id: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }

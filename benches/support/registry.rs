@@ -130,10 +130,10 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The numbers of `SplitMix64`, which are good enough to be incompressible.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -148,7 +148,7 @@ impl Random {
     }
 
     /// A number of the normal distribution, by the method of Box and Muller.
-    fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.fraction().ln()).sqrt();
         radius * (std::f64::consts::TAU * self.fraction()).cos()
     }
@@ -170,7 +170,7 @@ impl Random {
     }
 
     /// Names that fall into prefixes about as widely as real ones do.
-    fn names(&mut self, count: usize) -> Vec<String> {
+    pub(crate) fn names(&mut self, count: usize) -> Vec<String> {
         const FIRST: &[u8] = b"bcdfghjklmnprstvwz";
         const SECOND: &[u8] = b"aeiou";
         let mut seen = HashSet::new();
