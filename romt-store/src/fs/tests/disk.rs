@@ -187,9 +187,10 @@ async fn f08_a_read_only_disk_can_be_read() {
     disk.remount("rw");
 }
 
-/// A disk that breaks when about 20 MiB have been written to it: a file system
-/// without a journal on a device whose bytes lie in a file system that is too small
-/// for them. The system finds out when it writes back what was taken long ago.
+/// A disk that breaks when about 20 MiB have been written to it: a file system on a
+/// device whose bytes lie in a file system that is too small for them. The system finds
+/// out when it writes back what was taken long ago. It has a journal, as disks have:
+/// Linux since 6.6 tells nobody of a lost inode table where ext4 has none.
 struct Breaking {
     at: TempDir,
 }
@@ -201,7 +202,7 @@ impl Breaking {
         };
         let made = disk.run("mkdir -p small broken && mount -t tmpfs -o size=20m tmpfs small")
             && disk.run("truncate -s 96M small/image")
-            && disk.run("mkfs.ext4 -q -F -N 4000 -O ^has_journal small/image")
+            && disk.run("mkfs.ext4 -q -F -N 4000 -J size=4 small/image")
             && disk.mount();
         if !made {
             eprintln!("skipped: a disk that breaks cannot be made here");
@@ -217,13 +218,14 @@ impl Breaking {
         self.run("mount -o loop small/image broken")
     }
 
-    /// Forgets what has not reached the disk.
+    /// Forgets what has not reached the disk. The journal needs room to be replayed.
     fn mount_anew(&self) {
         let unmounted = (0..100).any(|_| {
             std::thread::sleep(Duration::from_millis(50));
             self.run("umount broken")
         });
-        assert!(unmounted && self.mount(), "it can be mounted again");
+        let wider = self.run("mount -o remount,size=200m small");
+        assert!(unmounted && wider && self.mount(), "it can be mounted again");
     }
 
     fn run(&self, commands: &str) -> bool {
@@ -246,8 +248,7 @@ impl Drop for Breaking {
 async fn f03_what_a_breaking_disk_lost_was_never_called_stored() {
     let Some(disk) = Breaking::new() else { return };
     let mut store = FsStore::open(disk.root()).unwrap();
-    // Ext4 without a journal may call a single file flushed although the block that
-    // tells where its bytes are was lost. When all is flushed it says so.
+    // However few puts there are at once, they share their flushes.
     let inner = Arc::get_mut(&mut store.inner).unwrap();
     Arc::get_mut(&mut inner.queue).unwrap().many = 1;
     let content = |n: u32| Bytes::from(n.to_le_bytes().repeat(20_000));
