@@ -1,6 +1,8 @@
 //! `Cargo.lock`, versions 1 to 4.
 
-use std::{collections::HashMap, fmt};
+mod plain;
+
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use serde::Deserialize;
 
@@ -111,22 +113,26 @@ pub enum LockfileError {
     Contradiction(Escaped),
 }
 
-#[derive(Deserialize)]
-struct Wire {
+#[derive(Debug, Default, PartialEq, Deserialize)]
+struct Wire<'a> {
     version: Option<u64>,
-    #[serde(default)]
-    package: Vec<WirePackage>,
+    #[serde(borrow, default)]
+    package: Vec<WirePackage<'a>>,
     // Version 1 keeps the checksums here, by package.
     #[serde(default)]
     metadata: HashMap<String, toml::Value>,
 }
 
-#[derive(Deserialize)]
-struct WirePackage {
-    name: String,
-    version: String,
-    source: Option<String>,
-    checksum: Option<String>,
+#[derive(Debug, PartialEq, Deserialize)]
+struct WirePackage<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+    #[serde(borrow)]
+    source: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    checksum: Option<Cow<'a, str>>,
 }
 
 impl Lockfile {
@@ -138,8 +144,11 @@ impl Lockfile {
         if text.len() as u64 > MAX_LOCKFILE_SIZE {
             return Err(LockfileError::TooLarge);
         }
-        let wire: Wire = toml::from_str(text)
-            .map_err(|error| LockfileError::Syntax(Escaped::new(error.message())))?;
+        let wire = match plain::parse(text) {
+            Some(wire) => wire,
+            None => toml::from_str(text)
+                .map_err(|error| LockfileError::Syntax(Escaped::new(error.message())))?,
+        };
         if let Some(version) = wire.version.filter(|version| !(1..=4).contains(version)) {
             return Err(LockfileError::Version(version));
         }
@@ -204,7 +213,7 @@ fn trimmed(url: &str) -> &str {
 }
 
 fn locked(
-    package: &WirePackage,
+    package: &WirePackage<'_>,
     metadata: &HashMap<String, toml::Value>,
 ) -> Result<LockedCrate, LockfileError> {
     let from_metadata = || {
