@@ -93,6 +93,10 @@ impl IndexFile {
     /// Takes in the first entry of each version, and none of a version that
     /// occurs with different digests: which is right cannot be told.
     fn admit_unambiguous(&mut self, parsed: Vec<(usize, IndexEntry)>) {
+        if parsed.len() < 2 {
+            self.entries = parsed.into_iter().map(|(_, entry)| entry).collect();
+            return;
+        }
         let mut digests: HashMap<Version, Option<Sha256Digest>> = HashMap::new();
         for (_, entry) in &parsed {
             digests

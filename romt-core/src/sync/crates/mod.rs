@@ -16,8 +16,8 @@ use super::{
     Engine, EngineOptions, Failure, FetchOutcome, Selection, SyncError, SyncOptions, SyncOutcome,
 };
 use crate::{
-    Artifact, CrateName, ErrorClass, Event, EventSink, IndexEntry, Key, Mirror, MirrorLayout,
-    StoreExt as _, Upstream, Version,
+    Artifact, CrateName, ErrorClass, Event, EventSink, IndexEntry, InvalidValue, Key, Mirror,
+    MirrorLayout, StoreExt as _, Upstream, Version,
     crates::{DownloadTemplate, LockedCrate},
     ports::{IndexError, Loaded, Publication, Sha256Verifier, StoreError},
     progress::chain,
@@ -82,10 +82,11 @@ impl Run<'_> {
         selection: &Selection,
         outcome: &mut SyncOutcome,
     ) -> Result<(), SyncError> {
-        let pins = self.pins(selection, outcome).await?;
-        let mut plans = self.plan(pins).await?;
-        let artifacts = self.diff(&mut plans, outcome).await;
-        let fetched = self.fetch(artifacts, outcome).await;
+        let requested = self.requested(selection, outcome).await?;
+        let pins = Pins::new(&selection.locked.crates, &requested);
+        let plans = self.plan(&pins, outcome).await?;
+        let sizes = self.diff(&plans, outcome).await;
+        let fetched = self.fetch(&plans, sizes, outcome).await;
         let failed = fetched.failed.iter().map(|(artifact, _)| &artifact.key);
         let held_back = plans.iter().flat_map(|plan| &plan.held_back);
         let missing: HashSet<Key> = failed.chain(held_back).cloned().collect();
@@ -106,22 +107,31 @@ impl Run<'_> {
         self.options.jobs.clamp(1, 64)
     }
 
-    /// Looks every crate up and decides what is to be done about it.
-    async fn plan(&self, pins: Pins) -> Result<Vec<CratePlan>, SyncError> {
+    /// Looks every crate up and decides what is to be done about it. Those that
+    /// nothing is to be done about are counted, and have no plan.
+    async fn plan(
+        &self,
+        pins: &Pins<'_>,
+        outcome: &mut SyncOutcome,
+    ) -> Result<Vec<CratePlan>, SyncError> {
         self.events.emit(Event::Resolving {
-            crates: pins.len() as u64,
+            crates: pins.by_crate().count() as u64,
         });
-        let lookups = pins.into_values().map(|pins| self.plan_crate(pins));
+        let lookups = pins.by_crate().map(|pins| self.plan_crate(pins));
         let mut plans = Vec::new();
         let mut lookups = stream::iter(lookups).buffered(self.jobs() * INDEX_LOOKUPS_PER_JOB);
         while let Some(plan) = lookups.next().await {
-            plans.extend(plan?);
+            let Some(plan) = plan? else { continue };
+            outcome.present += plan.present;
+            if !plan.is_idle() {
+                plans.push(plan);
+            }
         }
         Ok(plans)
     }
 
     /// `pins` are of one index file.
-    async fn plan_crate(&self, pins: Vec<LockedCrate>) -> Result<Option<CratePlan>, SyncError> {
+    async fn plan_crate(&self, pins: &[&LockedCrate]) -> Result<Option<CratePlan>, SyncError> {
         let Some(name) = pins.first().map(|pin| pin.name.clone()) else {
             return Ok(None);
         };
@@ -129,7 +139,7 @@ impl Run<'_> {
         if !pins.iter().all(|pin| held.has(&pin.version)) {
             held.upstream = None;
         }
-        let mut plan = CratePlan::new(name.clone(), &held);
+        let mut plan = CratePlan::new(name.clone(), held.file.entries.is_empty());
         match self
             .upstream
             .index
@@ -140,18 +150,21 @@ impl Run<'_> {
             Ok(Loaded::Fresh { body, tag }) => match parse(&name, body).await {
                 Ok(listed) if listed.entries.is_empty() => {
                     let reason = "upstream's index file of this crate is empty";
-                    plan.fail(&pins, ErrorClass::Refused, reason);
+                    plan.fail(pins, ErrorClass::Refused, reason);
                 }
-                Ok(listed) => plan.take_over(&listed, tag, &held, &pins),
-                Err(error) => plan.fail(&pins, ErrorClass::Refused, &chain(&error)),
+                Ok(listed) => plan.take_over(&listed, tag, &held, pins),
+                Err(error) => plan.fail(pins, ErrorClass::Refused, &chain(&error)),
             },
             Ok(Loaded::Absent) => {
                 let reason = format!("{} has no crate of this name", self.upstream.index);
-                plan.withdraw_all(&pins, &held, &reason);
+                plan.withdraw_all(pins, &held, &reason);
             }
-            Err(error) => plan.fail(&pins, error.class(), &chain(&error)),
+            Err(error) => plan.fail(pins, error.class(), &chain(&error)),
         }
-        self.want(&mut plan, &held, &pins).await?;
+        self.want(&mut plan, &held, pins).await?;
+        if !plan.is_idle() {
+            plan.keep(held);
+        }
         self.events.emit(Event::Resolved {
             name: name.as_str().into(),
         });
@@ -175,36 +188,38 @@ impl Run<'_> {
         Ok(Held::new(file, index.note(name).await?))
     }
 
-    /// Counts the pins that are held, and turns the others into artifacts to fetch.
+    /// Counts the pins that are held, and plans to fetch the others.
     async fn want(
         &self,
         plan: &mut CratePlan,
         held: &Held,
-        pins: &[LockedCrate],
+        pins: &[&LockedCrate],
     ) -> Result<(), SyncError> {
-        let mut seen: HashSet<&Version> = HashSet::new();
+        // Pins of one version come one after the other.
+        let mut last: Option<&Version> = None;
         for pin in pins {
-            let entry = plan
-                .shown
-                .iter()
-                .find(|e| *e.version() == pin.version)
-                .cloned();
-            let Some(entry) = entry else { continue };
+            let shown = plan.shown(held).iter();
+            let Some(at) = shown.clone().position(|e| *e.version() == pin.version) else {
+                continue;
+            };
+            let entry = plan.shown(held)[at].clone();
             if let Some(failure) = contradiction(pin, &entry) {
                 plan.failed.push(failure);
                 continue;
             }
-            if seen.insert(&pin.version) {
-                self.want_one(plan, held, &entry).await?;
+            if last.replace(&pin.version) != Some(&pin.version) {
+                self.want_one(plan, held, at, &entry).await?;
             }
         }
         Ok(())
     }
 
+    /// `entry` is the one `at` this place among those that are to be shown.
     async fn want_one(
         &self,
         plan: &mut CratePlan,
         held: &Held,
+        at: usize,
         entry: &IndexEntry,
     ) -> Result<(), SyncError> {
         let (name, version) = (entry.name(), entry.version());
@@ -223,12 +238,9 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-        match self.download.expand(name, version, entry.checksum()) {
-            Ok(location) => {
-                let label = label(name, entry);
-                let artifact = Artifact::new(label, key, *entry.checksum(), location);
-                plan.missing.push(artifact);
-            }
+        match self.artifact(entry) {
+            // Made again when its turn comes: a plan for many would be large.
+            Ok(_) => plan.wanted.push(at),
             Err(error) => {
                 let reason = error.to_string();
                 let failure = Failure::new(label(name, entry), ErrorClass::Refused, reason);
@@ -239,6 +251,22 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What an index entry wants fetched.
+    fn artifact(&self, entry: &IndexEntry) -> Result<Artifact, InvalidValue> {
+        let (name, version) = (entry.name(), entry.version());
+        let location = self.download.expand(name, version, entry.checksum())?;
+        let key = self.layout.crate_file(name, version);
+        let label = label(name, entry);
+        Ok(Artifact::new(label, key, *entry.checksum(), location))
+    }
+
+    /// All that is to be fetched, in order.
+    fn artifacts<'b>(&'b self, plans: &'b [CratePlan]) -> impl Iterator<Item = Artifact> + 'b {
+        let wanted = plans.iter().flat_map(CratePlan::wanted_entries);
+        // Those for which there is none are not among what is wanted.
+        wanted.filter_map(|entry| self.artifact(entry).ok())
+    }
+
     /// Whether the store has a crate that the index shows. It was verified before
     /// it was shown; that it is still there, and as long as it was, is worth a
     /// look, so that a rerun mends what was lost or cut.
@@ -246,16 +274,15 @@ impl Run<'_> {
         if !held.has(version) {
             return Ok(false);
         }
-        let size = held.sizes.get(version);
+        let size = held.size(version);
         let meta = self.mirror.store().try_head(key).await?;
-        Ok(meta.is_some_and(|meta| size.is_none_or(|size| *size == meta.size)))
+        Ok(meta.is_some_and(|meta| size.is_none_or(|size| size == meta.size)))
     }
 
-    /// Adds the plans up, and says what is about to happen.
-    async fn diff(&self, plans: &mut [CratePlan], outcome: &mut SyncOutcome) -> Vec<Artifact> {
-        let mut artifacts = Vec::new();
+    /// Adds the plans up, and says what is about to happen. Returns the sizes of
+    /// what is to be fetched, in order, if they were asked for.
+    async fn diff(&self, plans: &[CratePlan], outcome: &mut SyncOutcome) -> Vec<Option<u64>> {
         for plan in plans {
-            outcome.present += plan.present;
             outcome.withdrawn.extend(plan.withdrawn.iter().cloned());
             for note in plan.notes.iter().take(NOTES_PER_CRATE) {
                 self.events.emit(Event::Note {
@@ -270,32 +297,38 @@ impl Run<'_> {
                 });
                 outcome.failed.push(failure.clone());
             }
-            artifacts.extend(plan.begin());
         }
-        if self.options.measure {
-            artifacts = self.measure(artifacts).await;
-        }
-        let known: Vec<u64> = artifacts.iter().filter_map(|a| a.size).collect();
+        let to_fetch = plans.iter().map(|plan| plan.wanted.len() as u64).sum();
+        let sizes = if self.options.measure {
+            self.measure(plans).await
+        } else {
+            Vec::new()
+        };
+        let known: Vec<u64> = sizes.iter().copied().flatten().collect();
         self.events.emit(Event::Planned {
-            artifacts: outcome.present + artifacts.len() as u64 + outcome.failed.len() as u64,
-            to_fetch: artifacts.len() as u64,
+            artifacts: outcome.present + to_fetch + outcome.failed.len() as u64,
+            to_fetch,
             known_bytes: known.iter().sum(),
-            unknown_sizes: (artifacts.len() - known.len()) as u64,
+            unknown_sizes: to_fetch - known.len() as u64,
         });
-        artifacts
+        sizes
     }
 
     /// Asks upstream for the sizes. One that is not told is no failure.
-    async fn measure(&self, artifacts: Vec<Artifact>) -> Vec<Artifact> {
+    async fn measure(&self, plans: &[CratePlan]) -> Vec<Option<u64>> {
         let source = &self.upstream.crates;
-        let sizes = artifacts.into_iter().map(|artifact| async move {
-            let size = source.size(&artifact.location).await.ok().flatten();
-            artifact.with_size(size)
-        });
+        let sizes = self
+            .artifacts(plans)
+            .map(|artifact| async move { source.size(&artifact.location).await.ok().flatten() });
         stream::iter(sizes).buffered(self.jobs()).collect().await
     }
 
-    async fn fetch(&self, artifacts: Vec<Artifact>, outcome: &mut SyncOutcome) -> FetchOutcome {
+    async fn fetch(
+        &self,
+        plans: &[CratePlan],
+        sizes: Vec<Option<u64>>,
+        outcome: &mut SyncOutcome,
+    ) -> FetchOutcome {
         let engine = Engine::new(
             self.upstream.crates.clone(),
             self.mirror.store().clone(),
@@ -308,7 +341,9 @@ impl Run<'_> {
         );
         // The whole sync is dropped when it is cancelled, engine and all.
         let never = CancellationToken::new();
-        let plan = stream::iter(artifacts);
+        let sizes = sizes.into_iter().chain(std::iter::repeat(None));
+        let artifacts = self.artifacts(plans).zip(sizes);
+        let plan = stream::iter(artifacts.map(|(artifact, size)| artifact.with_size(size)));
         let fetched = engine.run(plan, &self.events, &never).await;
         outcome.fetched = fetched.fetched;
         outcome.present += fetched.present;
@@ -329,7 +364,10 @@ impl Run<'_> {
             .map(|(artifact, _)| &artifact.key)
             .collect();
         for plan in plans {
-            let is_wrong = plan.wanted.iter().any(|key| wrong.contains(key));
+            let is_wrong = !wrong.is_empty()
+                && plan.wanted_entries().any(|entry| {
+                    wrong.contains(&self.layout.crate_file(entry.name(), entry.version()))
+                });
             if is_wrong || !plan.failed.is_empty() {
                 self.upstream.index.distrust(&plan.name).await?;
             }

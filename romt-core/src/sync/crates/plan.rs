@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Artifact, CrateName, ErrorClass, IndexEntry, Key, MirrorLayout, Version,
+    CrateName, ErrorClass, IndexEntry, Key, MirrorLayout, Version,
     crates::{IndexFile, LockedCrate},
     ports::{IndexChange, Loaded, PublishedNote, Tag},
     sync::Failure,
@@ -16,33 +16,46 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) file: IndexFile,
-    /// The size of each crate file when it was published, as far as is known.
-    pub(super) sizes: HashMap<Version, u64>,
+    /// The size of each crate file when it was published, as far as is known, in
+    /// the order of the file.
+    sizes: Vec<Option<u64>>,
     /// What the file was made from.
     pub(super) upstream: Option<Tag>,
 }
 
 impl Held {
     pub(super) fn new(file: IndexFile, note: PublishedNote) -> Self {
-        let versions = file.entries.iter().map(|entry| entry.version().clone());
-        let sizes = versions.zip(note.sizes);
         Self {
-            sizes: sizes.filter_map(|(v, size)| Some((v, size?))).collect(),
-            upstream: note.upstream,
             file,
+            sizes: note.sizes,
+            upstream: note.upstream,
         }
     }
 
     pub(super) fn has(&self, version: &Version) -> bool {
         self.file.version(version).is_some()
     }
+
+    /// The size of a crate file when it was published, if that is known.
+    pub(super) fn size(&self, version: &Version) -> Option<u64> {
+        let mut entries = self.file.entries.iter();
+        let at = entries.position(|entry| entry.version() == version)?;
+        *self.sizes.get(at)?
+    }
+
+    fn into_sizes(self) -> HashMap<Version, u64> {
+        let versions = self.file.entries.iter().map(|e| e.version().clone());
+        let sizes = versions.zip(self.sizes);
+        sizes.filter_map(|(v, size)| Some((v, size?))).collect()
+    }
 }
 
 /// What is to be done about one crate.
 pub(super) struct CratePlan {
     pub(super) name: CrateName,
-    /// What the index shall show of the crate, in upstream's order.
-    pub(super) shown: Vec<IndexEntry>,
+    /// What the index shall show of the crate, in upstream's order, if that is
+    /// not what it shows already.
+    shown: Option<Vec<IndexEntry>>,
     /// The sizes of the crate files that are held, as far as is known.
     sizes: HashMap<Version, u64>,
     /// What `shown` was made from.
@@ -51,10 +64,8 @@ pub(super) struct CratePlan {
     changed: bool,
     /// Whether the index shows nothing of the crate yet.
     new: bool,
-    /// What is to be fetched.
-    pub(super) missing: Vec<Artifact>,
-    /// What was to be fetched, once that is under way.
-    pub(super) wanted: Vec<Key>,
+    /// Which of those that are to be shown are to be fetched.
+    pub(super) wanted: Vec<usize>,
     /// What is not there and cannot be fetched.
     pub(super) held_back: Vec<Key>,
     /// How many versions are held already.
@@ -66,16 +77,15 @@ pub(super) struct CratePlan {
 }
 
 impl CratePlan {
-    /// The plan to leave everything as it is.
-    pub(super) fn new(name: CrateName, held: &Held) -> Self {
+    /// The plan to leave everything as it is; `new` is whether that is nothing.
+    pub(super) fn new(name: CrateName, new: bool) -> Self {
         Self {
             name,
-            shown: held.file.entries.clone(),
-            sizes: held.sizes.clone(),
-            upstream: held.upstream.clone(),
+            shown: None,
+            sizes: HashMap::new(),
+            upstream: None,
             changed: false,
-            new: held.file.entries.is_empty(),
-            missing: Vec::new(),
+            new,
             wanted: Vec::new(),
             held_back: Vec::new(),
             present: 0,
@@ -85,6 +95,40 @@ impl CratePlan {
         }
     }
 
+    /// Whether there is nothing to do, nor anything to be said.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.changed
+            && self.wanted.is_empty()
+            && self.held_back.is_empty()
+            && self.withdrawn.is_empty()
+            && self.failed.is_empty()
+            && self.notes.is_empty()
+    }
+
+    /// What the index shall show of a crate of which it shows what is `held`.
+    pub(super) fn shown<'a>(&'a self, held: &'a Held) -> &'a [IndexEntry] {
+        self.shown.as_deref().unwrap_or(&held.file.entries)
+    }
+
+    /// Keeps what of `held` the publication will have to know.
+    pub(super) fn keep(&mut self, mut held: Held) {
+        if !self.changed {
+            self.upstream = held.upstream.take();
+        }
+        if self.shown.is_none() {
+            // A few lines of a large file must not keep all of it.
+            let entries = held.file.entries.iter().cloned();
+            self.shown = Some(entries.map(IndexEntry::detached).collect());
+        }
+        self.sizes = held.into_sizes();
+    }
+
+    /// The entries that are to be fetched.
+    pub(super) fn wanted_entries(&self) -> impl Iterator<Item = &IndexEntry> {
+        let shown = self.shown.as_deref().unwrap_or_default();
+        self.wanted.iter().filter_map(|at| shown.get(*at))
+    }
+
     /// Takes over what upstream lists: the lines of what is held and of what is
     /// pinned, as upstream writes them now.
     pub(super) fn take_over(
@@ -92,7 +136,7 @@ impl CratePlan {
         listed: &IndexFile,
         tag: Tag,
         held: &Held,
-        pins: &[LockedCrate],
+        pins: &[&LockedCrate],
     ) {
         let mut wanted: HashSet<&Version> = HashSet::new();
         for pin in pins {
@@ -107,7 +151,9 @@ impl CratePlan {
         for entry in &listed.entries {
             match held.file.version(entry.version()) {
                 // Bytes under a version never change; see `judge`.
-                Some(old) if old.checksum() != entry.checksum() => shown.push(old.clone()),
+                Some(old) if old.checksum() != entry.checksum() => {
+                    shown.push(old.clone().detached());
+                }
                 Some(_) => shown.push(entry.clone().detached()),
                 None if wanted.contains(entry.version()) => shown.push(entry.clone().detached()),
                 None => {}
@@ -116,7 +162,7 @@ impl CratePlan {
         for entry in &held.file.entries {
             if listed.version(entry.version()).is_none() {
                 self.withdrawn.push(label(entry.name(), entry));
-                shown.push(entry.clone());
+                shown.push(entry.clone().detached());
             }
         }
         for line in &listed.rejected {
@@ -125,13 +171,13 @@ impl CratePlan {
                 format!("upstream's index file of {name}, line {number}, is held back: {reason}");
             self.notes.push(note);
         }
-        self.changed = shown != held.file.entries || self.upstream.as_ref() != Some(&tag);
-        self.shown = shown;
+        self.changed = shown != held.file.entries || held.upstream.as_ref() != Some(&tag);
+        self.shown = Some(shown);
         self.upstream = Some(tag);
     }
 
     /// The crate is gone from upstream: what is held stays, the rest fails.
-    pub(super) fn withdraw_all(&mut self, pins: &[LockedCrate], held: &Held, reason: &str) {
+    pub(super) fn withdraw_all(&mut self, pins: &[&LockedCrate], held: &Held, reason: &str) {
         let entries = held.file.entries.iter();
         self.withdrawn
             .extend(entries.map(|entry| label(entry.name(), entry)));
@@ -143,7 +189,7 @@ impl CratePlan {
     /// is held stays as it was, and that it is up to date is not known.
     pub(super) fn fail<'a>(
         &mut self,
-        pins: impl IntoIterator<Item = &'a LockedCrate>,
+        pins: impl IntoIterator<Item = &'a &'a LockedCrate>,
         class: ErrorClass,
         reason: &str,
     ) {
@@ -151,21 +197,6 @@ impl CratePlan {
             let label = format!("{} {}", pin.name, pin.version);
             self.failed.push(Failure::new(label, class, reason));
         }
-    }
-
-    /// Hands over what is to be fetched, and lets go of what is not needed any more:
-    /// there is a plan for every crate.
-    pub(super) fn begin(&mut self) -> Vec<Artifact> {
-        let missing = std::mem::take(&mut self.missing);
-        self.wanted = missing.iter().map(|wanted| wanted.key.clone()).collect();
-        self.notes = Vec::new();
-        let idle = self.wanted.is_empty() && self.held_back.is_empty();
-        if idle && !self.changed {
-            // Nothing will be said of it, see `into_change`.
-            self.shown = Vec::new();
-            self.sizes = HashMap::new();
-        }
-        missing
     }
 
     /// What the index is to be told, if anything: `missing` is not in the store,
@@ -178,10 +209,13 @@ impl CratePlan {
     ) -> Option<IndexChange> {
         let key = |entry: &IndexEntry| layout.crate_file(entry.name(), entry.version());
         let is_there = |entry: &&IndexEntry| missing.is_empty() || !missing.contains(&key(entry));
-        let shown: Vec<&IndexEntry> = self.shown.iter().filter(is_there).collect();
+        let all = self.shown.as_deref().unwrap_or_default();
+        let shown: Vec<&IndexEntry> = all.iter().filter(is_there).collect();
         // A held crate that was lost and could not be had again must not be shown.
-        let whole = shown.len() == self.shown.len();
-        let mended = self.wanted.iter().any(|key| sizes.contains_key(key));
+        let whole = shown.len() == all.len();
+        let mended = self
+            .wanted_entries()
+            .any(|entry| sizes.contains_key(&key(entry)));
         if !self.changed && whole && !mended {
             return None;
         }
