@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use romt_core::{
     Sha256Digest, Store,
-    ports::{IndexError, StoreError, StreamError, Tag, Validator},
+    ports::{IndexError, StoreError, StreamError, Validator},
 };
 
 use super::packed;
@@ -53,10 +53,11 @@ struct Fresh {
 }
 
 /// What is known of upstream's present file of a crate.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) enum Known {
     Absent,
-    Present(Tag),
+    /// With the digest of the file as it is kept.
+    Present(Sha256Digest),
 }
 
 impl Cache {
@@ -76,7 +77,7 @@ impl Cache {
 
     /// What was learnt of the crate in this run.
     pub(super) fn learnt(&self, name: &str) -> Option<Known> {
-        self.state().learnt.get(name).cloned()
+        self.state().learnt.get(name).copied()
     }
 
     /// What was known of the crate before this run, and how to ask whether it
@@ -84,13 +85,10 @@ impl Cache {
     pub(super) async fn before(
         &self,
         name: &str,
-    ) -> Result<Option<(Tag, Option<Validator>)>, IndexError> {
+    ) -> Result<Option<(Sha256Digest, Option<Validator>)>, IndexError> {
         let found = async { self.trees.get().await?.find(name).await };
         match found.await {
-            Ok(record) => Ok(record.map(|record| {
-                let tag = Tag::of_digest(&record.digest);
-                (tag, Validator::new(&record.tag))
-            })),
+            Ok(record) => Ok(record.map(|record| (record.digest, Validator::new(&record.tag)))),
             // The cache saves questions; without it all of them are asked.
             Err(error) if is_damage(&error) => {
                 if !self.warned.swap(true, Ordering::Relaxed) {
@@ -104,7 +102,7 @@ impl Cache {
 
     /// Notes what upstream confirmed.
     pub(super) fn confirm(&self, name: &str, known: Known) -> Known {
-        self.state().learnt.insert(name.into(), known.clone());
+        self.state().learnt.insert(name.into(), known);
         known
     }
 
@@ -116,8 +114,8 @@ impl Cache {
         validator: Option<Validator>,
     ) -> Result<Known, IndexError> {
         let packed = packed::pack(body);
-        let known = Known::Present(Tag::of_digest(&Sha256Digest::of(&packed)));
-        self.confirm(name, known.clone());
+        let known = Known::Present(Sha256Digest::of(&packed));
+        self.confirm(name, known);
         let fresh = Fresh {
             body: Some(packed),
             validator,

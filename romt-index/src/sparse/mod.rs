@@ -110,11 +110,14 @@ impl IndexBackend for SparseIndex {
             Some(learnt) => (learnt, None),
             None => self.ask(cache, name, &key).await?,
         };
-        match (learnt, body) {
-            (Known::Absent, _) => Ok(Loaded::Absent),
-            (Known::Present(tag), _) if Some(&tag) == known => Ok(Loaded::Unchanged),
-            (Known::Present(tag), Some(body)) => Ok(Loaded::Fresh { body, tag }),
-            (Known::Present(tag), None) => match cache.body(&key).await {
+        let Known::Present(digest) = learnt else {
+            return Ok(Loaded::Absent);
+        };
+        let tag = Tag::of_digest(&digest);
+        match body {
+            _ if Some(&tag) == known => Ok(Loaded::Unchanged),
+            Some(body) => Ok(Loaded::Fresh { body, tag }),
+            None => match cache.body(&key).await {
                 Some(body) => Ok(Loaded::Fresh { body, tag }),
                 // What was kept is damaged. Upstream still has it.
                 None => self.ask_afresh(cache, name, &key).await,
@@ -176,10 +179,10 @@ impl SparseIndex {
         key: &str,
     ) -> Result<(Known, Option<bytes::Bytes>), IndexError> {
         let before = cache.before(key).await?;
-        let validator = before.as_ref().and_then(|(_, validator)| validator.clone());
-        match (self.fetcher.get(name, validator).await?, before) {
-            (fetch::Answer::Unchanged, Some((tag, _))) => {
-                Ok((cache.confirm(key, Known::Present(tag)), None))
+        let (digest, validator) = before.unzip();
+        match (self.fetcher.get(name, validator.flatten()).await?, digest) {
+            (fetch::Answer::Unchanged, Some(digest)) => {
+                Ok((cache.confirm(key, Known::Present(digest)), None))
             }
             (fetch::Answer::Fresh { body, validator }, _) => {
                 let known = cache.learn(key, &body, validator).await?;
@@ -200,9 +203,10 @@ impl SparseIndex {
     ) -> Result<Loaded, IndexError> {
         match self.fetcher.get(name, None).await? {
             fetch::Answer::Fresh { body, validator } => {
-                let Known::Present(tag) = cache.learn(key, &body, validator).await? else {
+                let Known::Present(digest) = cache.learn(key, &body, validator).await? else {
                     return Ok(Loaded::Absent);
                 };
+                let tag = Tag::of_digest(&digest);
                 Ok(Loaded::Fresh { body, tag })
             }
             fetch::Answer::Absent | fetch::Answer::Unchanged => Ok(Loaded::Absent),

@@ -98,6 +98,13 @@ impl Root {
         format!("{text}\n{sum}\n").into()
     }
 
+    /// How long the segment `file` is, if it is one of this state's.
+    pub(super) fn segment_size(&self, file: &Sha256Digest) -> Option<u64> {
+        let mut segments = self.segments.iter();
+        let found = segments.find(|segment| segment.file == *file)?;
+        Some(found.size)
+    }
+
     /// Names the state: equal states have equal positions, however they came
     /// about.
     pub(super) fn position(&self) -> String {
@@ -186,7 +193,8 @@ impl Shard {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
         let records: Option<Vec<Record>> = text.lines().map(Record::parse).collect();
-        let records = records.ok_or("a line is not a record")?;
+        let mut records = records.ok_or("a line is not a record")?;
+        records.shrink_to_fit();
         if !records.is_sorted_by(|a, b| a.name < b.name) {
             return Err("its records are not sorted".into());
         }

@@ -22,6 +22,7 @@
 
 mod format;
 mod reader;
+mod segments;
 #[cfg(test)]
 mod tests;
 mod writer;

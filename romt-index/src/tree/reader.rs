@@ -16,11 +16,8 @@ use tokio::sync::OnceCell;
 use super::{
     Record, TreeError, TreePlace,
     format::{MAX_ROOT_SIZE, MAX_SHARD_SIZE, Root, Shard, shard_of},
+    segments::Segments,
 };
-
-/// The most bytes of segments that are kept in memory. A small mirror's index
-/// fits; a large one's is read piece by piece.
-const CACHED_SEGMENTS: u64 = 16 * 1024 * 1024;
 
 /// One state of a tree, with what has been read of it so far.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ pub(crate) struct Snapshot {
     pub(super) root: Root,
     pub(super) version: Option<ObjectVersion>,
     shards: Vec<OnceCell<Arc<Shard>>>,
-    segments: HashMap<Sha256Digest, OnceCell<Bytes>>,
+    segments: Segments,
 }
 
 impl Snapshot {
@@ -64,21 +61,7 @@ impl Snapshot {
                 OnceCell::new_with(shard)
             })
             .collect();
-        let sizes = root.segments.iter().map(|segment| segment.size);
-        let total = sizes.fold(0, u64::saturating_add);
-        let cached = if total <= CACHED_SEGMENTS {
-            &root.segments[..]
-        } else {
-            &[]
-        };
-        let known_segment = |file| before?.segments.get(file)?.get().cloned();
-        let segments = cached
-            .iter()
-            .map(|segment| {
-                let cell = OnceCell::new_with(known_segment(&segment.file));
-                (segment.file, cell)
-            })
-            .collect();
+        let segments = Segments::new(&root, before.map(|before| &before.segments));
         Self {
             place: place.clone(),
             root,
@@ -143,20 +126,26 @@ impl Snapshot {
             // Nothing of it lies anywhere.
             return Ok(Bytes::new());
         }
-        let key = self.place.segment(&record.segment)?;
         let end = record.offset.saturating_add(record.length);
-        let bytes = if let Some(cell) = self.segments.get(&record.segment) {
-            let segment = cell
-                .get_or_try_init(|| self.read_named(&key, &record.segment, CACHED_SEGMENTS))
-                .await?;
-            slice(segment, record.offset, end)
+        let file = &record.segment;
+        let size = self.root.segment_size(file);
+        let bytes = if let Some(kept) = size.and_then(|size| self.segments.get(file, size)) {
+            let read = || async {
+                let bytes = self
+                    .read_named(&self.place.segment(file)?, file, size.unwrap_or_default())
+                    .await?;
+                // What was reserved while its length was not known is given back.
+                Ok::<_, TreeError>(Bytes::copy_from_slice(&bytes))
+            };
+            slice(kept.get_or_try_init(read).await?, record.offset, end)
         } else {
-            self.read_range(&key, record.offset, end).await?
+            self.read_range(&self.place.segment(file)?, record.offset, end)
+                .await?
         };
         match bytes {
             Some(bytes) if Sha256Digest::of(&bytes) == record.digest => Ok(bytes),
             _ => Err(TreeError::Damaged {
-                key,
+                key: self.place.segment(file)?,
                 reason: format!("the index file of {} is not in it", record.name),
             }),
         }

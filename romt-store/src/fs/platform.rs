@@ -110,6 +110,47 @@ mod unix {
         }
     }
 
+    /// What is at `path` below `dir`, no link on the way, if the system can tell
+    /// without waiting for a disk: if all of it lies in memory. Otherwise it has to
+    /// be looked for, by somebody who may wait. So must what lies on another file
+    /// system: only the one of `dir` is known to be of this machine.
+    pub(in super::super) fn glance(dir: &Dir, path: &str) -> Option<Metadata> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use rustix::fs::ResolveFlags;
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let resolve = ResolveFlags::BENEATH
+                | ResolveFlags::NO_SYMLINKS
+                | ResolveFlags::NO_XDEV
+                | ResolveFlags::CACHED;
+            // Linux before 5.12 does not know how to look only there.
+            let found = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve).ok()?;
+            let found = cap_std::fs::File::from_std(File::from(found));
+            found.metadata().ok()
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let _ = (dir, path);
+            None
+        }
+    }
+
+    /// Whether the file system of `dir` keeps its files itself, so that what it has
+    /// in memory is what there is. Where another program (FUSE) or another machine
+    /// keeps them, even that has to be asked.
+    pub(in super::super) fn keeps_its_files(dir: &Dir) -> bool {
+        #[cfg(target_os = "linux")]
+        {
+            let found = rustix::fs::fstatfs(dir).ok();
+            found.is_some_and(|found| u64::try_from(found.f_type).is_ok_and(is_own_keeper))
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = dir;
+            false
+        }
+    }
+
     /// Creates a directory with this mode, less the umask.
     pub(in super::super) fn create_dir(parent: &Dir, name: &str, mode: u32) -> io::Result<()> {
         let mut builder = DirBuilder::new();
@@ -156,9 +197,8 @@ mod unix {
     pub(in super::super) fn whole_file_system(dir: &Dir) -> io::Result<Option<std::fs::File>> {
         #[cfg(target_os = "linux")]
         {
-            let magic = u64::try_from(rustix::fs::fstatfs(dir)?.f_type).unwrap_or_default();
             let release = rustix::system::uname();
-            if !WHOLE.contains(&magic) || !tells_of_failures(&release.release().to_string_lossy()) {
+            if !keeps_its_files(dir) || !tells_of_failures(&release.release().to_string_lossy()) {
                 return Ok(None);
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -172,9 +212,11 @@ mod unix {
         }
     }
 
-    /// ext2 to ext4, XFS, Btrfs and F2FS.
+    /// Whether a file system of this kind is ext2 to ext4, XFS, Btrfs or F2FS.
     #[cfg(target_os = "linux")]
-    const WHOLE: [u64; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010];
+    fn is_own_keeper(magic: u64) -> bool {
+        [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010].contains(&magic)
+    }
 
     /// Whether a Linux of this release tells of failures when it flushes all.
     #[cfg(target_os = "linux")]
@@ -246,6 +288,14 @@ mod other {
 
     pub(in super::super) fn open_below(_dir: &Dir, _path: &str) -> io::Result<Dir> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(in super::super) fn glance(_dir: &Dir, _path: &str) -> Option<Metadata> {
+        None
+    }
+
+    pub(in super::super) fn keeps_its_files(_dir: &Dir) -> bool {
+        false
     }
 
     pub(in super::super) fn create_dir(parent: &Dir, name: &str, _mode: u32) -> io::Result<()> {

@@ -66,6 +66,11 @@ pub(super) async fn get(
 }
 
 pub(super) async fn head(inner: &Arc<Inner>, key: &Key) -> Result<ObjectMeta, StoreError> {
+    // Never waits, so that it need not be done elsewhere: most looks of a rerun are
+    // at what was looked at before.
+    if let Some(meta) = inner.tree.glance(key) {
+        return Ok(meta);
+    }
     let this = Arc::clone(inner);
     let wanted = key.clone();
     let found = inner.errands.run(move || {

@@ -31,11 +31,17 @@ pub(super) const LOCK: &str = "lock";
 pub(super) struct Tree {
     path: PathBuf,
     dir: Dir,
+    /// Whether a look at what lies in memory tells what there is.
+    may_glance: bool,
 }
 
 impl Tree {
     pub(super) fn new(path: PathBuf, dir: Dir) -> Self {
-        Self { path, dir }
+        Self {
+            may_glance: platform::keeps_its_files(&dir),
+            path,
+            dir,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -45,6 +51,22 @@ impl Tree {
     /// The port's error for what happened at `key`.
     pub(super) fn error(&self, key: &Key) -> impl Fn(FsError) -> StoreError {
         move |error| error.at(self, key)
+    }
+
+    /// The object at `key`, if it can be told without waiting for the disk that there
+    /// is one. Nothing is said of what is missing, or is no object.
+    pub(super) fn glance(&self, key: &Key) -> Option<ObjectMeta> {
+        if !self.may_glance || check_not_own(key).is_err() {
+            return None;
+        }
+        let meta = self.glance_at(key.as_str())?;
+        let is_object = platform::not_an_object(&meta).is_none();
+        is_object.then(|| describe(key, &meta))
+    }
+
+    /// What is at `path`, if that can be told without waiting for the disk.
+    pub(super) fn glance_at(&self, path: &str) -> Option<Metadata> {
+        platform::glance(&self.dir, path)
     }
 
     /// The directory at `path`, given as segments joined by `/`; "" is the root.

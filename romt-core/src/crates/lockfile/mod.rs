@@ -164,6 +164,7 @@ impl Lockfile {
                 });
             }
         }
+        lockfile.crates.shrink_to_fit();
         Ok(lockfile)
     }
 

@@ -225,7 +225,10 @@ impl Breaking {
             self.run("umount broken")
         });
         let wider = self.run("mount -o remount,size=200m small");
-        assert!(unmounted && wider && self.mount(), "it can be mounted again");
+        assert!(
+            unmounted && wider && self.mount(),
+            "it can be mounted again"
+        );
     }
 
     fn run(&self, commands: &str) -> bool {

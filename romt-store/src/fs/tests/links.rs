@@ -114,3 +114,31 @@ async fn hostile_h17_no_link_leads_out_or_about() {
     assert!(listed.is_empty(), "nor what is behind them");
     assert_eq!(tree(outside.path()), before, "nothing changes outside");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn hostile_h17_a_glance_sees_what_a_look_sees_and_follows_no_link() {
+    use super::super::{platform::not_an_object, tree::describe};
+
+    let (root, store) = new_store();
+    let at = key("a/b/object");
+    let put = store.put(&at, b"bytes".as_slice()).await.unwrap();
+    symlink("object", root.path().join("a/b/link")).unwrap();
+    symlink("b", root.path().join("a/way")).unwrap();
+    // Whatever else happens on this machine may make it say nothing for once.
+    let glance = |path: &str| (0..100).find_map(|_| store.inner.tree.glance_at(path));
+    let meta = glance("a/b/object").expect("Linux can tell since 5.12");
+    assert_eq!(describe(&at, &meta), put);
+    assert!(not_an_object(&meta).is_none());
+    for nothing in [
+        "a/b/link",
+        "a/way/object",
+        "a/b/missing",
+        "a/b/object/x",
+        "../x",
+    ] {
+        assert!(glance(nothing).is_none(), "{nothing}");
+    }
+    let refused = store.head(&key("a/b")).await.unwrap_err();
+    assert!(!matches!(refused, StoreError::NotFound { .. }), "{refused}");
+}
