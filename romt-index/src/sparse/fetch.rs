@@ -35,7 +35,45 @@ pub(super) enum Answer {
     Absent,
 }
 
+/// A task that ends when nobody waits for it any more.
+struct Question<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Question<T> {
+    /// What the task came to; `None` if the runtime ended first.
+    async fn answer(mut self) -> Option<T> {
+        match (&mut self.0).await {
+            Ok(answer) => Some(answer),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => None,
+        }
+    }
+}
+
+impl<T> Drop for Question<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Fetcher {
+    /// The same, with another policy.
+    pub(super) fn with_retry(&self, retry: RetryPolicy) -> Self {
+        Self {
+            large: tokio::sync::Semaphore::new(1),
+            source: self.source.clone(),
+            retry,
+            events: self.events.clone(),
+        }
+    }
+
+    /// The same, telling somebody else.
+    pub(super) fn with_events(&self, events: Arc<dyn EventSink>) -> Self {
+        Self {
+            events,
+            ..self.with_retry(self.retry.clone())
+        }
+    }
+
     /// The index's `config.json`, unless `known` still describes it.
     pub(super) async fn config(&self, known: Option<Validator>) -> Result<Answer, IndexError> {
         let location: Location = "config.json".parse()?;
@@ -45,15 +83,26 @@ impl Fetcher {
     }
 
     /// The index file of `name`, unless `known` still describes it.
+    ///
+    /// Thousands are asked for, and asking is most of the work of a sync that finds
+    /// no news. So each question is a task of its own: whoever asks goes on with the
+    /// answers on another processor. If this future is dropped, so is the question.
     pub(super) async fn get(
-        &self,
+        self: &Arc<Self>,
         name: &CrateName,
         known: Option<Validator>,
     ) -> Result<Answer, IndexError> {
         let location: Location = name.index_path().parse()?;
-        self.text(&location, known, MAX_INDEX_FILE_SIZE)
-            .await
-            .map_err(|source| self.failed(source))
+        let this = Arc::clone(self);
+        let at = location.clone();
+        let question = Question(tokio::spawn(async move {
+            this.text(&at, known, MAX_INDEX_FILE_SIZE).await
+        }));
+        let answer = question.answer().await.unwrap_or_else(|| {
+            let reason = "the runtime was shut down";
+            Err(SourceError::new(SourceErrorKind::Failed, &location, reason))
+        });
+        answer.map_err(|source| self.failed(source))
     }
 
     async fn text(

@@ -23,9 +23,9 @@ use fetch::Fetcher;
 /// validators and all, so that a later run asks only conditional questions.
 ///
 /// Within one value each crate is asked for once; what was learnt stands for the
-/// run.
+/// run. Must be used within a tokio runtime.
 pub struct SparseIndex {
-    fetcher: Fetcher,
+    fetcher: Arc<Fetcher>,
     cache: Option<Cache>,
 }
 
@@ -33,12 +33,12 @@ impl SparseIndex {
     /// The index whose root `source` is rooted at.
     pub fn new(source: Arc<dyn Source>) -> Self {
         Self {
-            fetcher: Fetcher {
+            fetcher: Arc::new(Fetcher {
                 large: tokio::sync::Semaphore::new(1),
                 source,
                 retry: RetryPolicy::default(),
                 events: Arc::new(()),
-            },
+            }),
             cache: None,
         }
     }
@@ -46,14 +46,14 @@ impl SparseIndex {
     /// Tries failures for now again by this policy.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
-        self.fetcher.retry = retry;
+        self.fetcher = Arc::new(self.fetcher.with_retry(retry));
         self
     }
 
     /// Tells of attempts that failed and are made again.
     #[must_use]
     pub fn with_events(mut self, events: Arc<dyn EventSink>) -> Self {
-        self.fetcher.events = events;
+        self.fetcher = Arc::new(self.fetcher.with_events(events));
         self
     }
 
