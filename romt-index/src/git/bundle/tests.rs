@@ -5,8 +5,8 @@ use romt_core::{ErrorClass, ports::IndexError};
 
 use super::{
     super::pack::{
-        Limits, Plan, is_ancestor,
-        testing::{Dice, Git, History, PackMaker, commit},
+        Limits, Plan,
+        testing::{Dice, Git, History, PackMaker, commit, is_ancestor},
     },
     TIPS, take_bundle, write_bundle,
 };
@@ -94,6 +94,17 @@ fn what_is_in_a_bundle_arrives_whoever_wrote_it() {
     let dir = tempfile::tempdir().unwrap();
     for seed in 0..4 {
         let history = History::random(&dir.path().join(format!("{seed}")), seed, 60);
+        // What lies in packs is copied, whatever git made deltas of.
+        match seed {
+            1 => drop(history.git.run(&["repack", "-q", "-a", "-d", "-f"])),
+            2 => drop(
+                history
+                    .git
+                    .run(&["repack", "-q", "-a", "-d", "-f", "--depth=1"]),
+            ),
+            3 => history.git.repack_in_parts(&history.commits),
+            _ => {}
+        }
         let mut dice = Dice::new(seed + 100);
         for range in 0..4 {
             let start = history.commits[dice.below(30)];
@@ -109,7 +120,9 @@ fn what_is_in_a_bundle_arrives_whoever_wrote_it() {
 fn a_complete_bundle_begins_with_the_largest_pack() {
     let dir = tempfile::tempdir().unwrap();
     let history = History::random(&dir.path().join("all"), 77, 80);
-    let (early, tip) = (history.commits[40], history.commits[79]);
+    let tip = history.commits[79];
+    let builds = |it: &&ObjectId| is_ancestor(&history.git.open(), **it, tip).unwrap();
+    let early = *history.commits[50..].iter().find(builds).unwrap();
     let git = history.git.clone_at(early, dir.path().join("grown"));
     git.run(&["repack", "-q", "-a", "-d"]);
     let update = dir.path().join("update.bundle");
@@ -134,7 +147,6 @@ fn a_complete_bundle_begins_with_the_largest_pack() {
     ]);
     empty.check();
     taken(&Git::init(dir.path().join("ours")), &whole, tip);
-
     // Without any pack, everything is made anew.
     let loose = Git::init(dir.path().join("loose"));
     let pack = fs::read(&whole).unwrap();
@@ -145,6 +157,51 @@ fn a_complete_bundle_begins_with_the_largest_pack() {
     assert!(!Plan::new(&repo, &[], &[tip]).unwrap().has_body());
     write_bundle(&repo, "index", None, tip, TIPS[0], &whole).unwrap();
     taken(&Git::init(dir.path().join("again")), &whole, tip);
+}
+
+/// What the disk has spoiled is not carried on.
+#[test]
+fn an_entry_that_was_damaged_is_not_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::random(&dir.path().join("all"), 9, 40);
+    let git = &history.git;
+    git.run(&["repack", "-q", "-a", "-d", "-f"]);
+    let tip = history.commits[39];
+    let builds = |it: &&ObjectId| is_ancestor(&git.open(), **it, tip).unwrap();
+    let start = *history.commits.iter().find(builds).unwrap();
+    let path = dir.path().join("b.bundle");
+    let write = || write_bundle(&git.open(), "index", Some(start), tip, TIPS[0], &path);
+    write().unwrap();
+    let is_pack = |it: &std::path::PathBuf| it.extension().is_some_and(|it| it == "pack");
+    let pack = git.files().into_iter().find(is_pack).unwrap();
+    let good = fs::read(&pack).unwrap();
+    let index = pack.with_extension("idx");
+    let listed = git.run(&[
+        "rev-list",
+        "--objects",
+        "--no-object-names",
+        &format!("{start}..{tip}"),
+    ]);
+    let new: HashSet<&str> = listed.lines().collect();
+    let entries = git.feed(&["show-index"], &fs::read(index).unwrap());
+    fs::remove_file(&pack).unwrap();
+    let mut tried = 0;
+    for entry in entries.lines() {
+        let (offset, id) = entry.split_once(' ').unwrap();
+        if !new.contains(&id[..40]) {
+            continue;
+        }
+        tried += 1;
+        // Behind what says how long it is.
+        let mut bad = good.clone();
+        bad[offset.parse::<usize>().unwrap() + 12] ^= 0x55;
+        fs::write(&pack, bad).unwrap();
+        write().unwrap_err();
+        fs::remove_file(&pack).unwrap();
+    }
+    assert!(tried > 25, "{tried} objects are too few to prove anything");
+    fs::write(&pack, good).unwrap();
+    write().unwrap();
 }
 
 /// A repository with one file, which says one thing after the other; its commits.

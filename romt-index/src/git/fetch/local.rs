@@ -9,7 +9,7 @@ use gix::{ObjectId, Repository};
 use romt_core::ports::IndexError;
 
 use super::{
-    super::pack::{Fault, Limits, Plan, Scene, Scratch, known_tips, take_in},
+    super::pack::{Fault, Limits, Plan, Purpose, Scene, Scratch, known_tips, take_in},
     BRANCH, Incoming,
 };
 
@@ -48,7 +48,9 @@ pub(super) fn room(repo: &Repository) -> std::io::Result<Scratch> {
 }
 
 fn open(path: &Path) -> Result<Repository, gix::Error> {
-    gix::open_opts(path, gix::open::Options::isolated())
+    let options = gix::open::Options::isolated();
+    let options = options.config_overrides([crate::git::open::DELTA_CACHE]);
+    gix::open_opts(path, options)
 }
 
 fn tip(other: &Repository) -> Option<ObjectId> {
@@ -64,6 +66,6 @@ fn write(
 ) -> Result<(), Fault> {
     let plan = Plan::new(other, shared, &[tip])?;
     let mut out = BufWriter::with_capacity(128 * 1024, scratch.file());
-    plan.write(other, &mut out)?;
+    plan.write(other, Purpose::HandingOver, &mut out)?;
     Ok(out.flush()?)
 }

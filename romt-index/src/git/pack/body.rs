@@ -62,6 +62,13 @@ impl Body {
         self.index.lookup(id).is_some()
     }
 
+    /// Where the entry of an object begins, in this pack as in one that begins
+    /// with it.
+    pub(super) fn place_of(&self, id: &gix::oid) -> Option<u64> {
+        let number = self.index.lookup(id)?;
+        Some(self.index.pack_offset_at_index(number))
+    }
+
     pub(super) fn objects(&self) -> u32 {
         self.index.num_objects()
     }

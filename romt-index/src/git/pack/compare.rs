@@ -7,10 +7,10 @@ use gix::{
     objs::{CommitRefIter, TreeRef, tree::EntryRef},
 };
 
-use super::{IdSet, connect, history::Fault};
+use super::{IdSet, connect, history::Fault, trim};
 
 /// How deep the paths of an index may be, in names.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 
 /// An object that a commit has and its parents have not.
 #[derive(Clone, Copy, Debug)]
@@ -58,14 +58,18 @@ pub(super) fn changes_of(
 }
 
 /// The tree of a commit.
-fn tree_of(repo: &Repository, commit: ObjectId) -> Result<ObjectId, Fault> {
+pub(super) fn tree_of(repo: &Repository, commit: ObjectId) -> Result<ObjectId, Fault> {
     let object = read(repo, commit, gix::objs::Kind::Commit)?;
     let tree = CommitRefIter::from_bytes(&object.data, repo.object_hash()).tree_id();
     tree.map_err(|_| Fault::bad(commit, "is a commit that cannot be read"))
 }
 
 /// An object that must be there and of this kind.
-fn read(repo: &Repository, id: ObjectId, kind: gix::objs::Kind) -> Result<gix::Object<'_>, Fault> {
+pub(super) fn read(
+    repo: &Repository,
+    id: ObjectId,
+    kind: gix::objs::Kind,
+) -> Result<gix::Object<'_>, Fault> {
     let object = repo.try_find_object(id)?.ok_or(Fault::Missing(id))?;
     if object.kind != kind {
         return Err(Fault::bad(
@@ -107,16 +111,21 @@ impl Comparison<'_> {
         });
         self.all_gone(olds, &new);
         let object = read(self.repo, new, gix::objs::Kind::Tree)?;
-        let entries = entries(new, &object.data)?;
         if self.judge {
-            connect::check_tree(new, &entries)?;
+            connect::check_tree(new, &entries(new, &object.data)?)?;
         }
         let tree = |it: &ObjectId| read(self.repo, *it, gix::objs::Kind::Tree);
         let olds: Result<Vec<gix::Object<'_>>, Fault> = olds.iter().map(tree).collect();
         let olds = olds?;
-        let parts = olds.iter().map(|it| self::entries(it.id, &it.data));
+        let mut parts: Vec<&[u8]> = olds.iter().map(|it| &*it.data).collect();
+        let mut part = &*object.data;
+        if let [old] = parts.as_mut_slice() {
+            (part, *old) = trim::differing(part, old);
+        }
+        let parts = olds.iter().zip(parts);
+        let parts = parts.map(|(old, part)| self::entries(old.id, part));
         let parts: Result<Vec<_>, Fault> = parts.collect();
-        self.entries(&entries, &parts?, depth)
+        self.entries(&entries(new, part)?, &parts?, depth)
     }
 
     fn entries(
@@ -219,11 +228,11 @@ pub(super) fn in_order(a: &EntryRef<'_>, b: &EntryRef<'_>) -> Ordering {
             b"".as_slice()
         }
     };
-    let name = |it: &EntryRef<'_>| it.filename.len();
-    let shared = name(a).min(name(b));
+    let shared = a.filename.len().min(b.filename.len());
     let heads = a.filename[..shared].cmp(&b.filename[..shared]);
     heads.then_with(|| {
-        let rest = |it: &EntryRef<'_>| [&it.filename[shared..], end(it)].concat();
-        rest(a).cmp(&rest(b))
+        let rest_of_a = a.filename[shared..].iter().chain(end(a));
+        let rest_of_b = b.filename[shared..].iter().chain(end(b));
+        rest_of_a.cmp(rest_of_b)
     })
 }

@@ -10,13 +10,10 @@ use std::{
     io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
 };
 
+use flate2::Compression;
 use gix::{ObjectId, Repository};
 
-use super::{
-    history::Fault,
-    scan::Scanned,
-    write::{Hashing, whole_entry},
-};
+use super::{entry::make_all, handles::Handles, hashing::Hashing, history::Fault, scan::Scanned};
 
 const TRAILER: u64 = 20;
 
@@ -57,9 +54,11 @@ pub(super) fn complete(
     if original.try_finalize()? != ObjectId::from_bytes_or_panic(&trailer) {
         return Ok(false);
     }
-    for base in &scanned.bases {
-        out.entry(&whole_entry(repo, *base)?, None)?;
-    }
+    let bases: Vec<_> = scanned.bases.iter().map(|base| (*base, None)).collect();
+    // The repository has all of them once more, so that their size does not matter.
+    make_all(&Handles::new(repo), Compression::fast(), &bases, |it| {
+        Ok(out.entry(it.kind, None, it.size, &it.deflated)?)
+    })?;
     out.finish()?;
     Ok(true)
 }

@@ -106,22 +106,36 @@ pub(super) fn check_tree(id: ObjectId, entries: &[EntryRef<'_>]) -> Result<(), F
 }
 
 fn component_is_fine(entry: &EntryRef<'_>) -> bool {
+    // Nothing of it means anything to any system, and hardly a name has more.
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !entry.filename.is_empty() && entry.filename.iter().all(plain) {
+        return true;
+    }
     !entry.filename.contains(&b'\\')
         && gix::validate::path::component(entry.filename, None, NAMES).is_ok()
 }
 
 /// A file and a directory may have one name without being neighbours.
 fn check_names_differ(id: ObjectId, entries: &[EntryRef<'_>]) -> Result<(), Fault> {
-    for tree in entries.iter().filter(|it| it.mode.is_tree()) {
-        let as_file = EntryRef {
-            mode: EntryKind::Blob.into(),
-            ..*tree
+    let is_tree = |it: &&EntryRef<'_>| it.mode.is_tree();
+    let trees = entries.iter().filter(is_tree).count();
+    // Most trees have but the one or the other, and few of the rarer kind.
+    let trees_are_rare = trees <= entries.len() - trees;
+    let other = if trees_are_rare {
+        EntryKind::Blob
+    } else {
+        EntryKind::Tree
+    };
+    for entry in entries.iter().filter(|it| is_tree(it) == trees_are_rare) {
+        let as_other = EntryRef {
+            mode: other.into(),
+            ..*entry
         };
         if entries
-            .binary_search_by(|it| in_order(it, &as_file))
+            .binary_search_by(|it| in_order(it, &as_other))
             .is_ok()
         {
-            let name = Escaped::new(tree.filename);
+            let name = Escaped::new(entry.filename);
             return Err(Fault::bad(id, format!("has the name `{name}` twice")));
         }
     }

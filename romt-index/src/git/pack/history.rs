@@ -8,12 +8,14 @@ use rayon::prelude::*;
 use super::{
     IdMap, IdSet,
     compare::{Changes, changes_of},
+    handles::Handles,
+    stored::Packs,
 };
 
 /// How many commits are looked at together.
 const CHUNK: usize = 256;
-/// What each thread may remember of objects it has read, in bytes.
-const CACHE: usize = 16 * 1024 * 1024;
+/// How many of them one thread looks at. Neighbours have most objects in common.
+const PIECE: usize = 32;
 
 /// What is wrong with objects, or kept them from being read.
 #[derive(Debug)]
@@ -103,21 +105,6 @@ pub(in crate::git) fn known_tips(repo: &Repository) -> Result<Vec<ObjectId>, Fau
     Ok(tips)
 }
 
-/// Whether `descendant` is `ancestor` or builds on it.
-pub(in crate::git) fn is_ancestor(
-    repo: &Repository,
-    ancestor: ObjectId,
-    descendant: ObjectId,
-) -> Result<bool, Fault> {
-    if ancestor == descendant {
-        return Ok(true);
-    }
-    // What of the ancestor's history the descendant lacks is nothing exactly if
-    // the ancestor is part of it.
-    let mut missing = repo.rev_walk([ancestor]).with_hidden([descendant]).all()?;
-    Ok(missing.next().transpose()?.is_none())
-}
-
 /// The commits that `tips` reach and `had` do not, parents before children.
 pub(super) fn new_commits(
     repo: &Repository,
@@ -185,28 +172,44 @@ pub(super) fn each_change<T: Sync>(
     is_settled: impl Fn(&T, &ObjectId) -> bool + Sync,
     mut take: impl FnMut(&mut T, &Commit, Changes) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let shared = repo.clone().into_sync();
+    let handles = Handles::new(repo);
+    let newest_first = lie_newest_first(repo, commits)?;
     for chunk in commits.chunks(CHUNK) {
         let seen = &*state;
         let settled = |id: &ObjectId| is_settled(seen, id);
-        let open = || {
-            let mut repo = shared.to_thread_local();
-            repo.object_cache_size(CACHE);
-            repo
+        let look = |repo: &Repository, commit: &Commit| {
+            let parents = match commit.parents.as_slice() {
+                [] => instead,
+                parents => parents,
+            };
+            changes_of(repo, commit.id, parents, judge, &settled)
         };
-        let changes: Vec<Result<Changes, Fault>> = chunk
-            .par_iter()
-            .map_init(open, |repo, commit| {
-                let parents = match commit.parents.as_slice() {
-                    [] => instead,
-                    parents => parents,
-                };
-                changes_of(repo, commit.id, parents, judge, &settled)
+        let pieces = chunk.par_chunks(PIECE).map(|piece| {
+            handles.with(|repo| {
+                let look = |commit| look(repo, commit);
+                if newest_first {
+                    let mut changes: Vec<_> = piece.iter().rev().map(look).collect();
+                    changes.reverse();
+                    changes
+                } else {
+                    piece.iter().map(look).collect()
+                }
             })
-            .collect();
-        for (commit, changes) in chunk.iter().zip(changes) {
+        });
+        let changes: Vec<Vec<Result<Changes, Fault>>> = pieces.collect();
+        for (commit, changes) in chunk.iter().zip(changes.into_iter().flatten()) {
             take(state, commit, changes?)?;
         }
     }
     Ok(())
+}
+
+/// Whether the newer commits lie before the older ones, as git puts them. What is
+/// of the older ones is then a delta of what is of the newer ones, and is read with
+/// least effort after that.
+fn lie_newest_first(repo: &Repository, commits: &[Commit]) -> Result<bool, Fault> {
+    match commits {
+        [oldest, .., newest] => Ok(Packs::of(repo)?.is_behind(&oldest.id, &newest.id)),
+        _ => Ok(false),
+    }
 }

@@ -9,24 +9,34 @@
 //! | `intake` | brings a judged pack into a repository, durably or not at all |
 //! | `complete` | adds to a pack what its deltas are against |
 //! | `connect` | proves that all that a tip reaches is there and may be there |
-//! | `history`, `compare` | which commits are new, and what each of them changed |
-//! | `plan`, `write` | a pack of what somebody lacks, with deltas of our own |
+//! | `history`, `compare`, `trim` | which commits are new, and what each of them changed |
+//! | `plan`, `write` | a pack of what somebody lacks |
 //! | `body` | a pack of the repository that a new pack may begin with |
+//! | `stored`, `reach` | entries of the repository's packs that a new pack may have as they are |
+//! | `entry`, `delta` | entries that are made anew |
+//! | `hashing` | the bytes of a pack |
+//! | `handles` | what many threads read objects with |
 
 mod body;
 mod compare;
 mod complete;
 mod connect;
 mod delta;
+mod entry;
+mod handles;
+mod hashing;
 mod history;
 mod intake;
 mod plan;
+mod reach;
 mod scan;
 mod scratch;
+mod stored;
 #[cfg(test)]
 pub(in crate::git) mod testing;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod write;
 
 use std::error::Error;
@@ -35,10 +45,11 @@ use gix::ObjectId;
 use romt_core::{ErrorClass, Escaped, ports::IndexError};
 
 pub(super) use self::{
-    history::{Fault, is_ancestor, known_tips},
+    history::{Fault, known_tips},
     intake::{Limits, take_in},
     plan::Plan,
     scratch::{Scratch, sync_directory},
+    write::Purpose,
 };
 
 /// What is at work where, for messages.

@@ -5,11 +5,11 @@ use std::io::Write;
 use gix::{ObjectId, Repository, objs::Kind};
 
 use super::{
-    IdMap,
+    IdMap, IdSet,
     body::Body,
     compare::Change,
     history::{Commit, Fault, each_change, new_commits},
-    write,
+    write::{self, Purpose},
 };
 
 /// How many deltas build on one another. What an object costs to read grows with it.
@@ -25,6 +25,10 @@ const MAX_CHAIN: u32 = 48;
 pub(in crate::git) struct Plan {
     pub(super) body: Option<Body>,
     pub(super) objects: Vec<Planned>,
+    /// The commits that the receiver has.
+    pub(super) has: Vec<ObjectId>,
+    /// What it has of what was in the places of objects of the pack.
+    had: IdSet,
 }
 
 /// An object of the pack.
@@ -54,12 +58,31 @@ impl Plan {
         has: &[ObjectId],
         wants: &[ObjectId],
     ) -> Result<Self, Fault> {
+        let commits = new_commits(repo, wants, has)?;
+        Self::of(repo, has, &commits)
+    }
+
+    /// A pack for who has `start` and wants `tip`, if `tip` builds on `start`.
+    pub(in crate::git) fn since(
+        repo: &Repository,
+        start: ObjectId,
+        tip: ObjectId,
+    ) -> Result<Option<Self>, Fault> {
+        let commits = new_commits(repo, &[tip], &[start])?;
+        // The way from the one to the other is new but for its beginning.
+        let builds = |it: &Commit| it.parents.contains(&start);
+        if start != tip && !commits.iter().any(builds) {
+            return Ok(None);
+        }
+        Self::of(repo, &[start], &commits).map(Some)
+    }
+
+    fn of(repo: &Repository, has: &[ObjectId], commits: &[Commit]) -> Result<Self, Fault> {
         let body = if has.is_empty() {
             Body::find(repo)?
         } else {
             None
         };
-        let commits = new_commits(repo, wants, has)?;
         let mut builder = Builder {
             body: body.as_ref(),
             places: IdMap::default(),
@@ -68,7 +91,7 @@ impl Plan {
         let instead = has.get(..1).unwrap_or_default();
         each_change(
             repo,
-            &commits,
+            commits,
             instead,
             false,
             &mut builder,
@@ -85,7 +108,20 @@ impl Plan {
             },
         )?;
         let objects = builder.objects;
-        Ok(Self { body, objects })
+        let had = builder.places.into_iter();
+        let had = had.filter(|(_, place)| matches!(place, Place::Had));
+        let had = had.map(|(id, _)| id).collect();
+        Ok(Self {
+            body,
+            objects,
+            has: has.to_vec(),
+            had,
+        })
+    }
+
+    /// Whether the receiver is known to have this object.
+    pub(super) fn is_had(&self, id: &ObjectId) -> bool {
+        self.had.contains(id)
     }
 
     /// How many objects the pack will hold.
@@ -105,8 +141,13 @@ impl Plan {
     }
 
     /// Writes the pack.
-    pub(in crate::git) fn write(&self, repo: &Repository, out: impl Write) -> Result<(), Fault> {
-        write::pack(self, repo, out)
+    pub(in crate::git) fn write(
+        &self,
+        repo: &Repository,
+        purpose: Purpose,
+        out: impl Write,
+    ) -> Result<(), Fault> {
+        write::pack(self, repo, purpose, out)
     }
 }
 

@@ -2,34 +2,36 @@
 
 use std::io::{self, Read as _, Write};
 
-use flate2::{Compression, write::ZlibEncoder};
-use gix::{ObjectId, Repository, hash::Hasher};
-use rayon::prelude::*;
+use flate2::Compression;
+use gix::{ObjectId, Repository};
 
 use super::{
-    IdMap, delta,
+    IdMap, IdSet,
+    entry::{DELTA, make_all},
+    handles::Handles,
+    hashing::{Base, Hashing},
     history::Fault,
-    plan::{Plan, Planned, code_of},
+    plan::Plan,
+    reach::in_tree,
+    stored::{Form, Packs, Spot},
 };
 
-/// How many objects are made together. What they need is in memory until then.
-const CHUNK: usize = 64;
-/// What each thread may remember of objects it has read, in bytes.
-const CACHE: usize = 16 * 1024 * 1024;
-/// Below this size, a delta is not worth its base.
-const SHORT: usize = 48;
-
-/// The entry of one object.
-pub(super) struct Entry {
-    id: ObjectId,
-    kind: u8,
-    base: Option<ObjectId>,
-    /// The size before it was deflated.
-    size: usize,
-    deflated: Vec<u8>,
+/// What a pack is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::git) enum Purpose {
+    /// It is carried elsewhere: what the receiver has need not be in it.
+    Carrying,
+    /// It is read at once and on this machine: little effort counts, and what it
+    /// would build on the reader would have to put into it again.
+    HandingOver,
 }
 
-pub(super) fn pack(plan: &Plan, repo: &Repository, out: impl Write) -> Result<(), Fault> {
+pub(super) fn pack(
+    plan: &Plan,
+    repo: &Repository,
+    purpose: Purpose,
+    out: impl Write,
+) -> Result<(), Fault> {
     let objects = plan
         .objects()
         .ok_or_else(|| io::Error::other("a pack cannot hold that many objects"))?;
@@ -42,151 +44,136 @@ pub(super) fn pack(plan: &Plan, repo: &Repository, out: impl Write) -> Result<()
             return Err(Fault::Io(io::ErrorKind::UnexpectedEof.into()));
         }
     }
-    let shared = repo.clone().into_sync();
-    let mut offsets = IdMap::default();
-    for chunk in plan.objects.chunks(CHUNK) {
-        let open = || {
-            let mut repo = shared.to_thread_local();
-            repo.object_cache_size(CACHE);
-            repo
-        };
-        let entries: Vec<Result<Entry, Fault>> = chunk
-            .par_iter()
-            .map_init(open, |repo, planned| make(repo, planned))
-            .collect();
-        for entry in entries {
-            let entry = entry?;
-            offsets.insert(entry.id, out.at);
-            let before = entry.base.and_then(|base| offsets.get(&base));
-            out.entry(&entry, before.copied())?;
-        }
-    }
-    out.finish()
-}
-
-fn make(repo: &Repository, planned: &Planned) -> Result<Entry, Fault> {
-    let object = read(repo, planned.id)?;
-    let Some(base) = planned.base.filter(|_| object.data.len() > SHORT) else {
-        return whole(&object);
+    let (packs, handles) = (Packs::of(repo)?, Handles::new(repo));
+    let mut writer = Writer {
+        plan,
+        handles: &handles,
+        thin: purpose == Purpose::Carrying,
+        packs: &packs,
+        out,
+        offsets: IdMap::default(),
+        had: IdSet::default(),
     };
-    let delta = delta::encode(&read(repo, base)?.data, &object.data);
-    // It would save little, and cost every reader something.
-    if delta.len() > object.data.len() / 2 {
-        return whole(&object);
-    }
-    Ok(Entry {
-        id: planned.id,
-        kind: 7,
-        base: Some(base),
-        size: delta.len(),
-        deflated: deflate(&delta)?,
-    })
+    let rest = writer.copy()?;
+    writer.make(&rest)?;
+    writer.out.finish()
 }
 
-/// An object, with all that it is.
-pub(super) fn whole_entry(repo: &Repository, id: ObjectId) -> Result<Entry, Fault> {
-    whole(&read(repo, id)?)
+/// A pack under way.
+struct Writer<'a, W> {
+    plan: &'a Plan,
+    packs: &'a Packs,
+    handles: &'a Handles,
+    /// Whether deltas may be against what the receiver has.
+    thin: bool,
+    out: Hashing<W>,
+    /// Where what was written is.
+    offsets: IdMap<u64>,
+    /// What the receiver has of what entries that could be copied are deltas of.
+    had: IdSet,
 }
 
-fn whole(object: &gix::Object<'_>) -> Result<Entry, Fault> {
-    Ok(Entry {
-        id: object.id,
-        kind: code_of(object.kind),
-        base: None,
-        size: object.data.len(),
-        deflated: deflate(&object.data)?,
-    })
-}
-
-fn read(repo: &Repository, id: ObjectId) -> Result<gix::Object<'_>, Fault> {
-    repo.try_find_object(id)?.ok_or(Fault::Missing(id))
-}
-
-fn deflate(data: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(data)?;
-    encoder.finish()
-}
-
-/// A writer that knows what and how much went through it.
-pub(super) struct Hashing<W> {
-    inner: W,
-    hasher: Hasher,
-    at: u64,
-}
-
-impl<W: Write> Hashing<W> {
-    pub(super) fn new(inner: W, repo: &Repository) -> Self {
-        Self {
-            inner,
-            hasher: gix::hash::hasher(repo.object_hash()),
-            at: 0,
-        }
-    }
-
-    /// Writes the header of a pack of so many objects.
-    pub(super) fn begin(&mut self, objects: u32) -> io::Result<()> {
-        self.write_all(b"PACK\0\0\0\x02")?;
-        self.write_all(&objects.to_be_bytes())
-    }
-
-    /// Writes an entry, whose base is at `before` if it is in the pack.
-    pub(super) fn entry(&mut self, entry: &Entry, before: Option<u64>) -> Result<(), Fault> {
-        let here = self.at;
-        match (entry.base, before) {
-            (None, _) => self.header(entry.kind, entry.size)?,
-            (Some(_), Some(before)) => {
-                self.header(6, entry.size)?;
-                self.distance(here - before)?;
-            }
-            (Some(base), None) => {
-                self.header(7, entry.size)?;
-                self.write_all(base.as_slice())?;
+impl<W: Write> Writer<'_, W> {
+    /// Writes all that can be copied, and returns the numbers of the rest.
+    ///
+    /// In the order in which entries lie, what a delta is against comes first, and
+    /// was copied too or is the receiver's. Nothing that is copied depends on the
+    /// rest, so nothing can depend on itself.
+    fn copy(&mut self) -> Result<Vec<usize>, Fault> {
+        let objects = &self.plan.objects;
+        let mut spots = Vec::with_capacity(objects.len());
+        let mut rest = Vec::new();
+        for (number, planned) in objects.iter().enumerate() {
+            match self.packs.find(&planned.id) {
+                Some(spot) => spots.push((spot, number)),
+                None => rest.push(number),
             }
         }
-        self.write_all(&entry.deflated)?;
+        spots.sort_unstable();
+        self.look_for_bases(&spots)?;
+        for (spot, number) in spots {
+            match self.packs.entry(spot) {
+                Some(stored) if self.can_stand(&stored.form) => {
+                    let (kind, base) = match stored.form {
+                        Form::Whole(kind) => (kind, None),
+                        Form::Delta(base) => (DELTA, Some(base)),
+                    };
+                    let id = objects[number].id;
+                    self.entry(id, kind, base, stored.size, stored.deflated)?;
+                }
+                _ => rest.push(number),
+            }
+        }
+        rest.sort_unstable();
+        Ok(rest)
+    }
+
+    /// Finds out which objects outside of the pack, and not known yet, the receiver
+    /// has that entries are deltas of. git makes deltas of whatever is alike.
+    fn look_for_bases(&mut self, spots: &[(Spot, usize)]) -> Result<(), Fault> {
+        let Some(commit) = self.plan.has.first().filter(|_| self.thin) else {
+            return Ok(());
+        };
+        let inside: IdSet = self.plan.objects.iter().map(|it| it.id).collect();
+        let base_of = |it: &(Spot, usize)| self.packs.base(it.0);
+        let bases = spots.iter().filter_map(base_of);
+        let unknown = |it: &ObjectId| !inside.contains(it) && !self.plan.is_had(it);
+        let unknown: IdSet = bases.filter(unknown).collect();
+        if !unknown.is_empty() {
+            self.had = in_tree(self.handles, *commit, &unknown)?;
+        }
         Ok(())
     }
 
-    fn header(&mut self, kind: u8, size: usize) -> io::Result<()> {
-        let mut byte = (kind << 4) | (size.to_le_bytes()[0] & 15);
-        let mut rest = size >> 4;
-        while rest > 0 {
-            self.write_all(&[byte | 0x80])?;
-            byte = rest.to_le_bytes()[0] & 0x7f;
-            rest >>= 7;
-        }
-        self.write_all(&[byte])
+    /// Whether what an entry is a delta of is there for whoever reads the pack.
+    fn can_stand(&self, form: &Form) -> bool {
+        let Form::Delta(base) = form else {
+            return true;
+        };
+        let is_had = |base| self.plan.is_had(base) || self.had.contains(base);
+        self.place_of(base).is_some() || (self.thin && is_had(base))
     }
 
-    fn distance(&mut self, distance: u64) -> io::Result<()> {
-        let mut bytes = vec![distance.to_le_bytes()[0] & 0x7f];
-        let mut rest = distance >> 7;
-        while rest > 0 {
-            rest -= 1;
-            bytes.push(rest.to_le_bytes()[0] | 0x80);
-            rest >>= 7;
-        }
-        bytes.reverse();
-        self.write_all(&bytes)
+    /// Where an object begins that is in the pack.
+    fn place_of(&self, id: &ObjectId) -> Option<u64> {
+        let written = self.offsets.get(id).copied();
+        written.or_else(|| self.plan.body.as_ref()?.place_of(id))
     }
 
-    pub(super) fn finish(mut self) -> Result<(), Fault> {
-        let id = self.hasher.try_finalize()?;
-        self.inner.write_all(id.as_slice())?;
-        Ok(self.inner.flush()?)
+    /// Makes and writes what could not be copied, each after its base.
+    fn make(&mut self, rest: &[usize]) -> Result<(), Fault> {
+        let objects = &self.plan.objects;
+        let coming: IdSet = rest.iter().map(|number| objects[*number].id).collect();
+        let is_inside = |base: &ObjectId| coming.contains(base) || self.place_of(base).is_some();
+        let wanted = rest.iter().map(|number| {
+            let planned = &objects[*number];
+            let base = planned.base.filter(|base| self.thin || is_inside(base));
+            (planned.id, base)
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let level = if self.thin {
+            Compression::default()
+        } else {
+            Compression::fast()
+        };
+        make_all(self.handles, level, &wanted, |it| {
+            self.entry(it.id, it.kind, it.base, it.size, &it.deflated)
+        })
     }
-}
 
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.at += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+    fn entry(
+        &mut self,
+        id: ObjectId,
+        kind: u8,
+        base: Option<ObjectId>,
+        size: u64,
+        deflated: &[u8],
+    ) -> Result<(), Fault> {
+        let base = base.map(|base| match self.place_of(&base) {
+            Some(place) => Base::Before(place),
+            None => Base::Elsewhere(base),
+        });
+        self.offsets.insert(id, self.out.at);
+        Ok(self.out.entry(kind, base.as_ref(), size, deflated)?)
     }
 }

@@ -11,8 +11,7 @@ use super::{
     super::{
         bundle::write_bundle,
         pack::{
-            is_ancestor,
-            testing::{Git, History},
+            testing::{Git, History, is_ancestor},
             whole_text,
         },
     },

@@ -41,6 +41,18 @@ impl Dice {
     }
 }
 
+/// Whether `descendant` is `ancestor` or builds on it.
+pub(in crate::git) fn is_ancestor(
+    repo: &Repository,
+    ancestor: ObjectId,
+    descendant: ObjectId,
+) -> Result<bool, gix::Error> {
+    // What of the ancestor's history the descendant lacks is nothing exactly if
+    // the ancestor is part of it.
+    let mut missing = repo.rev_walk([ancestor]).with_hidden([descendant]).all()?;
+    Ok(ancestor == descendant || missing.next().transpose()?.is_none())
+}
+
 /// A repository, handled by the program whose formats these are.
 pub(in crate::git) struct Git {
     pub(in crate::git) dir: PathBuf,
@@ -62,6 +74,30 @@ impl Git {
         let to = git.dir.to_str().unwrap();
         self.run(&["push", "-q", to, &format!("{tip}:refs/heads/master")]);
         git
+    }
+
+    /// Puts what each few of `commits` brought into a pack of its own.
+    pub(in crate::git) fn repack_in_parts(&self, commits: &[ObjectId]) {
+        self.run(&["repack", "-q", "-a", "-d", "-f"]);
+        let packed = self.files();
+        let pack = self.dir.join("objects/pack/part");
+        let mut before: Option<ObjectId> = None;
+        for part in commits.chunks(15) {
+            let tips = part.iter().map(ToString::to_string);
+            let less = before.map(|before| format!("^{before}"));
+            let revisions: Vec<String> = tips.chain(less).collect();
+            let revisions = revisions.join("\n") + "\n";
+            let args = ["pack-objects", "-q", "--revs", pack.to_str().unwrap()];
+            self.feed(&args, revisions.as_bytes());
+            before = part.last().copied();
+        }
+        for file in packed
+            .iter()
+            .filter(|it| it.to_str().unwrap().contains("/pack-"))
+        {
+            fs::remove_file(file).unwrap();
+        }
+        self.check();
     }
 
     fn command(&self, args: &[&str]) -> Command {

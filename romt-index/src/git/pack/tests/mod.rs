@@ -1,6 +1,7 @@
 //! Packs that lie.
 
 mod objects;
+mod written;
 
 use std::{fs, path::PathBuf};
 
