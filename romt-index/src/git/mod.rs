@@ -51,6 +51,7 @@ mod at;
 mod bundle;
 mod carry;
 mod commit;
+mod counted;
 mod difference;
 mod error;
 mod exported;

@@ -16,6 +16,7 @@ use super::{
     open::Opened,
     refs::{MARK, Move, SHOWN, WORKING},
     seam,
+    walk::Changes,
 };
 
 /// What of one file is not to be shown.
@@ -227,16 +228,16 @@ impl Opened {
         shown: ObjectId,
     ) -> Result<Publication, IndexError> {
         let tree = self.tree_of(shown)?;
-        let files = seam::list_paths(&self.repo, &self.index, tree)?;
-        let changed = match before {
-            Some(_) => seam::changed_files(&self.repo, &self.index, before, tree)?.len(),
-            None => files.len(),
+        let changes = match before {
+            Some(_) => seam::changes(&self.repo, &self.index, before, tree)?,
+            None => Changes::default(),
         };
-        Ok(Publication::new(
-            shown.to_string(),
-            changed as u64,
-            files.len() as u64,
-        ))
+        let crates = self.count_crates(before, &changes, tree)?;
+        let touched = match before {
+            Some(_) => changes.files.len() as u64,
+            None => crates,
+        };
+        Ok(Publication::new(shown.to_string(), touched, crates))
     }
 }
 

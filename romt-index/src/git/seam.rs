@@ -4,5 +4,5 @@ pub(super) use super::{
     bundle::{take_bundle, write_bundle},
     difference::{count, difference},
     fetch::{HttpTransport, Incoming, Remote, fetch},
-    walk::{changed_files, changes, list_paths},
+    walk::{changes, list_paths},
 };

@@ -52,18 +52,9 @@ pub(super) fn list_paths(
         .collect())
 }
 
-/// The index files in which `start` and `end` differ, sorted by path. Files are
-/// compared place by place; whether one resembles another does not matter.
-pub(super) fn changed_files(
-    repo: &Repository,
-    index: &str,
-    start: Option<ObjectId>,
-    end: ObjectId,
-) -> Result<Vec<ChangedFile>, IndexError> {
-    Ok(changes(repo, index, start, end)?.files)
-}
-
-/// What [`changed_files`] says, and what cannot be an index file.
+/// The index files in which `start` and `end` differ, sorted by path, and what
+/// cannot be one. Files are compared place by place; whether one resembles another
+/// does not matter.
 pub(super) fn changes(
     repo: &Repository,
     index: &str,

@@ -176,7 +176,9 @@ fn q2_a_file_that_resembles_a_removed_one_hides_nothing() {
         ("ab/ce/abce", "the same\n"),
         ("1/a", "x"),
     ]);
-    let files = changed_files(&scene.open(), "the index", Some(start), end).unwrap();
+    let files = changes(&scene.open(), "the index", Some(start), end)
+        .unwrap()
+        .files;
     let kinds: Vec<_> = files
         .iter()
         .map(|file| (file.path.as_str(), file.old.is_some(), file.new.is_some()))
@@ -215,7 +217,9 @@ fn changes_agree_with_gits() {
         let arguments = ["diff-tree", "-r", "--name-only", "--no-renames"];
         let ends = [start.to_string(), end.to_string()];
         let expected = scene.git(&[&arguments[..], &[&ends[0], &ends[1]]].concat(), "");
-        let found = changed_files(&scene.open(), "the index", Some(start), end).unwrap();
+        let found = changes(&scene.open(), "the index", Some(start), end)
+            .unwrap()
+            .files;
         let mut expected: Vec<_> = expected.lines().collect();
         expected.sort_unstable();
         let found: Vec<_> = found.iter().map(|file| file.path.as_str()).collect();

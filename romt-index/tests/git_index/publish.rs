@@ -267,3 +267,56 @@ async fn a_state_can_be_asked_about() {
     let error = index.count(&unknown).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Refused);
 }
+
+/// The crates are counted once, and then what changes is.
+#[tokio::test]
+async fn crates_are_counted_right_whatever_is_noted_of_them() {
+    let place = Place::new();
+    let index = place.init();
+    let publish = async || {
+        let working = index.pull().await.unwrap().working;
+        let published = index.publish(&working, &Rows::default(), &[]).await;
+        let published = published.unwrap();
+        (published.crates, published.changed)
+    };
+    place.upstream_file("serde", &[line("serde", "1.0.0")]);
+    place.upstream_file("tokio", &[line("tokio", "1.0.0")]);
+    place.upstream_commit("two");
+    let counted = publish().await;
+    assert_eq!(counted, (2, 2));
+    assert_eq!(publish().await, (2, 0));
+    let note = place.index_path().join(".git/romt-counted");
+    let first = std::fs::read(&note).unwrap();
+
+    place.upstream_file("rand", &[line("rand", "1.0.0")]);
+    place.upstream_file("serde", &[line("serde", "1.0.0"), line("serde", "1.0.1")]);
+    place.upstream_commit("three");
+    assert_eq!(publish().await, (3, 2));
+    let gone = "tokio"
+        .parse::<romt_core::CrateName>()
+        .unwrap()
+        .index_path();
+    std::fs::remove_file(place.upstream().join(gone)).unwrap();
+    place.upstream_commit("two again");
+    assert_eq!(publish().await, (2, 1));
+
+    // One that is of another state, has no sense, or is not there.
+    for (number, wrong) in [Some(&first[..]), Some(b"x 7\n"), Some(b""), None]
+        .into_iter()
+        .enumerate()
+    {
+        match wrong {
+            Some(wrong) => std::fs::write(&note, wrong).unwrap(),
+            None => std::fs::remove_file(&note).unwrap(),
+        }
+        assert_eq!(publish().await, (2 + number as u64, 0));
+        let name = ["aaaa", "bbbb", "cccc", "dddd"][number];
+        place.upstream_file(name, &[line(name, "1.0.0")]);
+        place.upstream_commit(name);
+        assert_eq!(publish().await, (3 + number as u64, 1));
+    }
+    // It is believed, or it would be of no use.
+    let text = std::fs::read_to_string(&note).unwrap();
+    std::fs::write(&note, text.replace(" 6", " 60")).unwrap();
+    assert_eq!(publish().await, (60, 0));
+}
