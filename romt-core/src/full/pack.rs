@@ -54,6 +54,14 @@ pub struct Packed {
     pub written: bool,
 }
 
+/// How far the packs so far go, of those that follow each other.
+struct Chain {
+    /// The state at the end of the last one, if there was one.
+    end: Option<Position>,
+    /// The part of it that was packed.
+    packed: Option<Position>,
+}
+
 /// What goes to the thread that writes.
 enum Parcel {
     Bundle {
@@ -77,6 +85,11 @@ impl Session {
     /// earlier archives lacked and are here now go along. Where this one ends counts
     /// only once it is marked: a run that dies before that is repeated, and what it
     /// packs then takes the place of this archive.
+    ///
+    /// A range that begins elsewhere has what is since then, and no more. If it
+    /// begins after the end of the last pack, it leaves something out that has not
+    /// been packed, and so does not count: the next one that begins at the mark has
+    /// all that the one before it had not.
     pub async fn pack(
         &mut self,
         create: impl FnOnce() -> io::Result<Box<dyn ArchiveOutput>> + Send + 'static,
@@ -84,17 +97,22 @@ impl Session {
     ) -> Result<Option<Packed>, FullError> {
         self.begin_writing().await?;
         let range = self.range().await?;
-        let (base, owed_from) = self.base(&range).await?;
-        let rows = self.to_pack(&range, base.as_ref()).await?;
-        let owed = self.owed(&range, owed_from.as_ref()).await?;
-        let mut earlier = owed.clone();
-        let filter = &self.options.filter;
-        // Who names a start wants what is since then, and no more.
-        let follows = self.options.start == RangeStart::Mark;
-        earlier.retain(|name, row| {
-            follows && !rows.has(name, row) && filter.selects(name, &row.version)
-        });
-        let rows = rows.union(self.here(&earlier).await?);
+        let chain = self.chain(&range).await?;
+        let base = match self.options.start {
+            RangeStart::Mark => chain.end.clone(),
+            _ => range.start.clone(),
+        };
+        let mut unpacked = None;
+        if self.follows(&chain, base.as_ref()).await? {
+            unpacked = Some(self.unpacked(&range, chain.packed.as_ref()).await?);
+        }
+        let is_known = base == chain.packed && self.options.filter.is_all();
+        let known = unpacked.as_ref().filter(|_| is_known);
+        let mut rows = self.to_pack(&range, base.as_ref(), known).await?;
+        let owed = unpacked.map(|it| it.union(range.held_back.clone()));
+        if let (Some(owed), RangeStart::Mark) = (&owed, &self.options.start) {
+            rows = self.with_earlier(rows, owed).await?;
+        }
         if rows.is_empty() && base.as_ref() == Some(&range.end) {
             return Ok(None);
         }
@@ -123,9 +141,8 @@ impl Session {
         let crates = crates - refused.len() as u64;
         left_out.extend(refused);
         let written = left_out.is_empty() || self.options.keep_going;
-        if written {
+        if let (true, Some(mut lacking)) = (written, owed) {
             let bad: HashSet<&str> = left_out.iter().map(|it| &*it.label).collect();
-            let mut lacking = owed;
             lacking.retain(|name, row| {
                 !rows.has(name, row) || bad.contains(&*super::download::label(name, row))
             });
@@ -139,25 +156,49 @@ impl Session {
         }))
     }
 
-    /// What the importer is taken to have: a state, and the part of it that was
-    /// packed.
-    async fn base(&self, range: &Range) -> Result<(Option<Position>, Option<Position>), FullError> {
+    /// What the packs so far have brought to who imported them.
+    async fn chain(&self, range: &Range) -> Result<Chain, FullError> {
         let (end, packed) = match self.mirror.index.exported().await? {
             Exported::UpTo { end, packed } => (Some(end), Some(packed)),
             Exported::Nothing => (None, None),
             // The Python tool packs from the mark.
             Exported::Unknown => (range.start.clone(), range.start.clone()),
         };
-        Ok(match self.options.start {
-            RangeStart::Mark => (end, packed),
-            _ => (range.start.clone(), packed),
+        Ok(Chain { end, packed })
+    }
+
+    /// Whether a pack that begins at `base` leaves nothing out between it and the
+    /// packs so far.
+    async fn follows(&self, chain: &Chain, base: Option<&Position>) -> Result<bool, FullError> {
+        Ok(match (base, &chain.end) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(base), Some(end)) => self.mirror.index.contains(end, base).await?,
         })
     }
 
-    async fn to_pack(&self, range: &Range, base: Option<&Position>) -> Result<Rows, FullError> {
+    /// `rows`, and those of what earlier packs owe that are here.
+    async fn with_earlier(&self, rows: Rows, owed: &Rows) -> Result<Rows, FullError> {
+        let filter = &self.options.filter;
+        let mut earlier = owed.clone();
+        earlier.retain(|name, row| !rows.has(name, row) && filter.selects(name, &row.version));
+        Ok(rows.union(self.here(&earlier).await?))
+    }
+
+    /// What the range adds, and what there is since `base`; that is looked for
+    /// unless it is known.
+    async fn to_pack(
+        &self,
+        range: &Range,
+        base: Option<&Position>,
+        known: Option<&Rows>,
+    ) -> Result<Rows, FullError> {
         let rows = range.difference.added.clone();
         if base == range.start.as_ref() {
             return Ok(rows);
+        }
+        if let Some(known) = known {
+            return Ok(rows.union(known.clone()));
         }
         let index = &self.mirror.index;
         let filter = &self.options.filter;
@@ -166,11 +207,12 @@ impl Session {
     }
 
     /// All that no archive had yet, whatever the filter: it need not be here.
-    async fn owed(&self, range: &Range, packed: Option<&Position>) -> Result<Rows, FullError> {
-        let index = &self.mirror.index;
-        let all = VersionFilter::all();
-        let owed = index.difference(packed, &range.end, &all).await?.added;
-        Ok(owed.union(range.held_back.clone()))
+    async fn unpacked(&self, range: &Range, packed: Option<&Position>) -> Result<Rows, FullError> {
+        if packed == range.start.as_ref() && self.options.filter.is_all() {
+            return Ok(range.difference.added.clone());
+        }
+        let (index, all) = (&self.mirror.index, VersionFilter::all());
+        Ok(index.difference(packed, &range.end, &all).await?.added)
     }
 
     /// Those of `rows` that are here and right.
