@@ -13,9 +13,9 @@ use std::{
 };
 
 use romt_benches::{
-    Failure,
-    figures::{Target, ratio},
-    git_index::{COMMITS, GitIndex, TIP, git},
+    Failure, bundle,
+    figures::{Samples, Target, ratio},
+    git_index::{COMMITS, MadeIndex, TIP, git},
     process::{argument, is_installed, timed},
     python_romt,
     usage::Usage,
@@ -31,6 +31,9 @@ const ROUNDS: usize = 3;
 const MEMORY: f64 = 300.0;
 
 fn main() -> Result<(), Failure> {
+    if let Some(path) = argument(bundle::OF) {
+        return bundle::write(&path);
+    }
     if !is_installed("git") {
         println!("git is not installed: nothing can be measured");
         return Ok(());
@@ -44,7 +47,7 @@ fn main() -> Result<(), Failure> {
         println!("the Python tool cannot be installed: romt is not compared with it");
     }
     println!("making an index of {crates} crates, unless it is there");
-    let upstream = GitIndex::make(&place, crates)?;
+    let upstream = MadeIndex::make(&place, crates)?;
     let work = tempfile::tempdir_in(&place)?;
     let bench = Bench {
         work: work.path(),
@@ -93,12 +96,15 @@ struct Measured {
     git_fetch: Usage,
     bundle: Usage,
     git_bundle: Usage,
+    /// In MiB; ours and git's.
+    bundle_sizes: [Samples; 2],
+    pack: Usage,
     idle: Usage,
 }
 
 struct Bench<'a> {
     work: &'a Path,
-    upstream: &'a GitIndex,
+    upstream: &'a MadeIndex,
     base: String,
     romt: PathBuf,
     python: Option<PathBuf>,
@@ -151,7 +157,8 @@ impl Bench<'_> {
         self.walk(measured)?;
         self.update(measured)?;
         self.fetch(measured)?;
-        self.bundle(measured)
+        self.bundle(measured)?;
+        self.pack(measured)
     }
 
     /// Lists every version of the index.
@@ -209,28 +216,45 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Writes what brings who has the older state to the newer one.
+    /// Writes what brings who has the older state to the newer one: from the very
+    /// same repository, and both bundles must bring the same.
     fn bundle(&self, measured: &mut Measured) -> Result<(), Failure> {
+        let output = self.work.join("output");
+        let files = ["ours", "theirs"].map(|name| self.work.join(format!("{name}.bundle")));
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(bundle::OF).arg(self.upstream.path());
+        command
+            .args(["--start", &self.base])
+            .arg("--file")
+            .arg(&files[0]);
+        measured.bundle.run(&mut command, &output)?;
+        let mut command = git(self.upstream.path());
+        command.args(["bundle", "create", "--quiet"]).arg(&files[1]);
+        let command = command.args([&format!("^{}", self.base), "master"]);
+        measured.git_bundle.run(command, &output)?;
+        let older = self.work.join("git");
+        let mut brought = Vec::new();
+        for (file, sizes) in files.iter().zip(&mut measured.bundle_sizes) {
+            timed(git(&older).args(["bundle", "verify", "--quiet"]).arg(file))?;
+            brought.push(timed(git(&older).args(["bundle", "list-heads"]).arg(file))?.1);
+            sizes.push(mebibytes(fs::metadata(file)?.len()));
+            fs::remove_file(file)?;
+        }
+        expect_equal("the bundles' heads", &brought[0], &brought[1])
+    }
+
+    /// Packs the same into an archive, with all that a pack looks after. No crate is
+    /// selected, so the archive has the bundle and nothing else.
+    fn pack(&self, measured: &mut Measured) -> Result<(), Failure> {
         let output = self.work.join("output");
         let mirror = self.copy_of(&self.mirror_of(&self.romt))?;
         timed(crate_command(&self.romt, &mirror).arg("pull"))?;
         let mut command = crate_command(&self.romt, &mirror);
-        // No crate is selected, so the archive has the bundle and nothing else.
-        command.args([
-            "--filter",
-            "no-crate-has-this-name",
-            "--archive",
-            "archive.tar",
-        ]);
+        command.args(["--filter", "no-crate-has-this-name"]);
+        command.args(["--archive", "archive.tar"]);
         let command = command.args(["--start", &self.base, "pack"]);
-        measured.bundle.run(command, &output)?;
+        measured.pack.run(command, &output)?;
         fs::remove_dir_all(mirror)?;
-        let bundle = self.work.join("bundle");
-        let mut command = git(self.upstream.path());
-        command.args(["bundle", "create", "--quiet"]).arg(&bundle);
-        let command = command.args([&format!("^{}", self.base), "master"]);
-        measured.git_bundle.run(command, &output)?;
-        fs::remove_file(bundle)?;
         Ok(())
     }
 
@@ -275,6 +299,11 @@ fn show_all(mirror: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+fn mebibytes(bytes: u64) -> f64 {
+    // Of bytes there are never so many that one more or less matters.
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
+}
+
 fn expect_equal(what: &str, ours: &str, theirs: &str) -> Result<(), Failure> {
     if ours == theirs {
         return Ok(());
@@ -291,8 +320,9 @@ fn print(measured: &Measured) {
         ("Python, pull and list", &measured.python_update),
         ("romt, pull", &measured.fetch),
         ("git fetch", &measured.git_fetch),
-        ("romt, pack without crates", &measured.bundle),
+        ("romt, bundle by the library", &measured.bundle),
         ("git bundle create", &measured.git_bundle),
+        ("romt, pack without crates", &measured.pack),
         ("romt, update without news", &measured.idle),
     ] {
         if !usage.time.is_empty() {
@@ -300,6 +330,12 @@ fn print(measured: &Measured) {
         }
     }
     let m = measured;
+    for (label, sizes) in ["size of ours", "size of git's"]
+        .iter()
+        .zip(&m.bundle_sizes)
+    {
+        println!("{}", sizes.row(label, "MiB", 2));
+    }
     compare(
         "Python / romt, the whole index",
         &m.python_walk,
@@ -324,6 +360,7 @@ fn print(measured: &Measured) {
         &m.git_bundle,
         Target::AtMost(1.5),
     );
+    compare("pack / git bundle", &m.pack, &m.git_bundle, Target::None);
     let memory = m.walk.memory.range().1;
     show(
         "peak memory, the whole index, MiB",

@@ -48,11 +48,11 @@ const POPULAR: [&str; 12] = [
 /// The ref [`TIP`] is the newest state, and the tag `base` the one that is
 /// [`COMMITS`] older. The branch `master` is one of them.
 #[derive(Debug)]
-pub struct GitIndex {
+pub struct MadeIndex {
     path: PathBuf,
 }
 
-impl GitIndex {
+impl MadeIndex {
     /// The index of `crates` crates, made below `place` unless it is there.
     pub fn make(place: &Path, crates: usize) -> Result<Self, Failure> {
         let path = place.join(format!("index-{crates}.git"));

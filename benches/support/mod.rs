@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`registry`] | a made-up registry, as static files |
 //! | [`git_index`] | a made-up git index, with a history |
+//! | [`bundle`] | what `git bundle create` does, through the library |
 //! | [`nginx`] | a web server over a directory, for a while |
 //! | [`mirror`] | what `romt up` and `romt serve` do, in a process of its own |
 //! | [`curl`], [`wrk`] | the ceiling and the load |
@@ -11,6 +12,7 @@
 //! | [`process`], [`usage`] | running and timing other programs |
 //! | [`figures`] | medians and how they are printed |
 
+pub mod bundle;
 pub mod curl;
 pub mod figures;
 pub mod git_index;

@@ -245,3 +245,26 @@ fn an_archive_of_a_range_has_the_range_alone() {
     exporter.run(&["export"]).assert(0, &[]);
     assert_eq!(Members::read(&exporter.archive()).0.len(), 5 + 2);
 }
+
+/// Who gets every archive that follows the one before needs no other.
+#[test]
+fn an_archive_that_leaves_something_out_does_not_break_the_chain() {
+    let origin = Origin::small();
+    let (exporter, importer) = (origin.mirror("out"), origin.importer("in"));
+    exporter.run(&["export"]).assert(0, &[]);
+    exporter.carry_to(&importer);
+    importer.run(&["import"]).assert(0, &[]);
+    for name in ["dddd", "eeee"] {
+        origin.publish(name, "1.0.0");
+        origin.commit();
+        exporter.run(&["update"]).assert(0, &[]);
+    }
+    // Without `dddd`, and for somebody else.
+    exporter.run(&["pack", "--start", "mark~1"]).assert(0, &[]);
+    exporter.run(&["mark"]).assert(0, &[]);
+    exporter.run(&["export"]).assert(0, &[]);
+    exporter.carry_to(&importer);
+    importer.run(&["import"]).assert(0, &[]);
+    assert_eq!(importer.view(), exporter.view());
+    assert_eq!(exporter.labels().len(), 6);
+}
