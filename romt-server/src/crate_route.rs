@@ -5,31 +5,28 @@
 //! object at its key, its digest is compared with the published index before a
 //! byte of it is sent.
 
-use std::time::Instant;
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
+use std::time::Instant;
 
-use axum::{body::Body, response::Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderValue, request::Parts};
 use romt_core::{
-    CrateName, Key, MirrorLayout, Sha256Digest, Sha256Hasher, Store, StoreExt as _, Version,
-    ports::{ByteRange, GetOptions, Object, ObjectMeta, StoreError, StreamError, collect_bounded},
+    CrateName, MirrorLayout, Sha256Digest, Sha256Hasher, Store, StoreExt as _, Version,
+    ports::{Object, ObjectMeta, StreamError, collect_bounded},
 };
 use tokio::sync::Semaphore;
 
 use crate::{
-    answer::{NO_CACHE, NOSNIFF, Refusal, not_modified, respond},
+    answer::{NO_CACHE, Refusal},
     cache::Cache,
-    checksum, conditional,
+    checksum,
     index_route::{IndexRoute, quoted},
-    range::{self, Part},
+    sending::{FOREVER, Sending, broken, refuse},
     turns::Turns,
 };
 
@@ -197,48 +194,8 @@ impl CrateRoute {
         bytes: Option<Bytes>,
         request: &Parts,
     ) -> Result<Response, Refusal> {
-        if conditional::none_match_hits(&request.headers, found.etag.as_bytes()) {
-            return Ok(not_modified(found.validators()));
-        }
-        let (status, part) = match found.wanted(request) {
-            Part::Whole => (StatusCode::OK, 0..found.meta.size),
-            Part::Bytes(part) => (StatusCode::PARTIAL_CONTENT, part),
-            Part::Unsatisfiable => return Ok(found.unsatisfiable()),
-        };
-        let mut headers = found.headers();
-        if status == StatusCode::PARTIAL_CONTENT {
-            let (start, last, size) = (part.start, part.end - 1, found.meta.size);
-            let shown = format!("bytes {start}-{last}/{size}");
-            headers.insert(header::CONTENT_RANGE, ascii(&shown));
-        }
-        headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
-        let body = match bytes {
-            _ if request.method == Method::HEAD => Body::empty(),
-            Some(bytes) => slice(&bytes, &part).into(),
-            None => self.stream(&found.meta, part).await?,
-        };
-        Ok(respond(status, headers, body))
-    }
-
-    /// The bytes in `part` of what `meta` describes, from the store.
-    async fn stream(&self, meta: &ObjectMeta, part: Range<u64>) -> Result<Body, Refusal> {
-        // The whole is asked for as such, for it may be empty.
-        let options = if part == (0..meta.size) {
-            GetOptions::default()
-        } else {
-            let (start, end) = (part.start, Some(part.end));
-            ByteRange { start, end }.into()
-        };
-        let object = self.store.get_opts(&meta.key, options).await;
-        let object = object.map_err(|error| refuse(&error))?;
-        // Replaced in between: the next request finds the new one.
-        if object.meta != *meta || object.range != part {
-            return Err(Refusal::Unavailable);
-        }
-        let key = meta.key.clone();
-        Ok(Body::from_stream(object.body.inspect_err(move |error| {
-            broken(&key, error);
-        })))
+        let sending = found.sending();
+        sending.answer(&*self.store, bytes.as_ref(), request).await
     }
 
     /// Reads a small object into memory.
@@ -279,44 +236,16 @@ impl CrateRoute {
 }
 
 impl Checked {
-    /// What tells this state of the file from another.
-    fn validators(&self) -> HeaderMap {
-        let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
-        let mut headers = HeaderMap::with_capacity(10);
-        headers.insert(header::ETAG, self.etag.clone());
-        // What the index does not name (yet, or any more) was compared with
-        // nothing. A client whose index is older may need it, but nobody may hold
-        // on to it: it may be replaced by what will be published.
-        let keep = if self.listed { forever } else { NO_CACHE };
-        headers.insert(header::CACHE_CONTROL, keep);
-        headers
-    }
-
-    fn headers(&self) -> HeaderMap {
-        let mut headers = self.validators();
-        let octets = HeaderValue::from_static("application/octet-stream");
-        headers.insert(header::CONTENT_TYPE, octets);
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        headers
-    }
-
-    /// What of the file is asked for. A range has no meaning but for GET.
-    fn wanted(&self, request: &Parts) -> Part {
-        let of_get = request.method == Method::GET;
-        if of_get && conditional::range_applies(&request.headers, self.etag.as_bytes()) {
-            range::wanted(&request.headers, self.meta.size)
-        } else {
-            Part::Whole
+    fn sending(&self) -> Sending<'_> {
+        Sending {
+            meta: &self.meta,
+            etag: &self.etag,
+            // What the index does not name (yet, or any more) was compared with
+            // nothing. A client whose index is older may need it, but nobody may
+            // hold on to it: it may be replaced by what will be published.
+            cache_control: if self.listed { FOREVER } else { NO_CACHE },
+            content_type: HeaderValue::from_static("application/octet-stream"),
         }
-    }
-
-    fn unsatisfiable(&self) -> Response {
-        let mut headers = self.headers();
-        headers.remove(header::CACHE_CONTROL);
-        let size = self.meta.size;
-        headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{size}")));
-        respond(StatusCode::RANGE_NOT_SATISFIABLE, headers, Body::empty())
     }
 }
 
@@ -338,37 +267,4 @@ async fn digest_of(object: Object) -> Result<Sha256Digest, StreamError> {
         tokio::task::consume_budget().await;
     }
     Ok(hasher.finish())
-}
-
-/// The bytes in `part`, which lies within.
-fn slice(bytes: &Bytes, part: &Range<u64>) -> Bytes {
-    let at = |place: u64| {
-        usize::try_from(place)
-            .unwrap_or(usize::MAX)
-            .min(bytes.len())
-    };
-    bytes.slice(at(part.start)..at(part.end))
-}
-
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("digits and spaces make a header value")
-}
-
-/// What a client is told of a failure of the store, which is logged.
-fn refuse(error: &StoreError) -> Refusal {
-    if matches!(error, StoreError::NotFound { .. }) {
-        return Refusal::NotFound;
-    }
-    let cause: &dyn std::error::Error = error;
-    tracing::error!(error = cause, "a crate could not be read");
-    match error {
-        StoreError::Refused { .. } => Refusal::NotFound,
-        _ => Refusal::Unavailable,
-    }
-}
-
-fn broken(key: &Key, error: &StreamError) -> Refusal {
-    let error: &dyn std::error::Error = error;
-    tracing::error!(error, %key, "a crate could not be read to its end");
-    Refusal::Unavailable
 }

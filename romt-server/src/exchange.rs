@@ -17,7 +17,7 @@ use hyper::{body::Incoming, service::service_fn};
 use romt_core::Escaped;
 use tower_service::Service as _;
 
-use crate::connection::Progress;
+use crate::{connection::Progress, peer::Peer};
 
 /// The target of the access log, one event for each request.
 const ACCESS: &str = "romt_server::access";
@@ -33,7 +33,9 @@ pub(crate) fn service(
         let exchange = Exchange::begin(progress.clone(), &request, peer);
         let mut router = router.clone();
         async move {
-            let response = router.call(request.map(body_of)).await?;
+            let mut request = request.map(body_of);
+            Peer::note(&mut request, peer);
+            let response = router.call(request).await?;
             Ok::<_, Infallible>(exchange.answer(response))
         }
     })

@@ -1,4 +1,4 @@
-//! Serves a mirror to unmodified cargo, over HTTP.
+//! Serves a mirror to unmodified cargo and rustup, over HTTP.
 //!
 //! [`router`] makes an [`axum::Router`] from the ports of a mirror, to be tested
 //! in process or nested into something larger. [`serve`] runs it on a listener
@@ -13,11 +13,19 @@
 //! | `/index/{prefix}/{name}` | the index file of a crate |
 //! | `/crates/{prefix}/{name}/{name}-{version}.crate` | a crate |
 //! | `/crates/{name}/{name}-{version}.crate` | the same, as romt for Python spells it |
+//! | `/dist/channel-rust-{channel}.toml`, and `.sha256`, `.asc` | the manifest of a channel or release |
+//! | `/dist/{date}/…` | the manifest of a day, and the components of toolchains |
+//! | `/rustup/release-stable.toml` | which rustup is the current one |
+//! | `/rustup/dist/{target}/…`, `/rustup/archive/{version}/{target}/…` | `rustup-init` |
 //! | `/healthz`, `/` | for monitors and for people |
 //!
 //! A path is parsed into names and versions, and only those name anything in the
 //! store. There is no way to ask for a file as such, so nothing else that lies in
 //! the store can be had.
+//!
+//! Whoever asks for the digest of a manifest is told that of the manifest which
+//! the server has, and is then given that very manifest for half a minute, even
+//! if another takes its place meanwhile. Who asks is told by [`Peer`].
 //!
 //! ```
 //! # use std::path::Path;
@@ -42,15 +50,20 @@ mod conditional;
 mod config_route;
 mod connection;
 mod crate_route;
+mod dist_route;
+mod dist_target;
 mod encoding;
 mod exchange;
 mod host;
 mod index_route;
 mod listening;
+mod manifests;
 mod mirror;
 mod options;
+mod peer;
 mod range;
 mod router;
+mod sending;
 mod serve;
 mod target;
 mod turns;
@@ -60,5 +73,6 @@ pub use host::{BaseUrl, BaseUrlError, HostPolicy};
 pub use listening::Listening;
 pub use mirror::{MirrorError, ServedMirror, is_mirror};
 pub use options::{Limits, ServerOptions};
+pub use peer::Peer;
 pub use router::router;
 pub use serve::{ServeError, ServeOutcome, serve};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use romt_core::{
-    ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store,
+    ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, StoreExt as _,
     ports::{HistoryIndex as _, IndexError},
 };
 use romt_index::{GitIndex, GitOptions, PlainIndex, SnapshotIndex};
@@ -14,6 +14,14 @@ use romt_store::{FsOpenError, FsStore};
 
 /// Where romt for Python keeps the index of a mirror.
 const GIT_INDEX: &str = "git/crates.io-index";
+
+/// What names the current toolchains and the current rustup.
+const POINTERS: [&str; 4] = [
+    "dist/channel-rust-stable.toml",
+    "dist/channel-rust-beta.toml",
+    "dist/channel-rust-nightly.toml",
+    "rustup/release-stable.toml",
+];
 
 /// A mirror, by the ports that the server reads it through.
 #[derive(Clone, Debug)]
@@ -97,14 +105,33 @@ impl ServedMirror {
         Ok(Self::new(store, index, layout))
     }
 
-    /// Whether anything was ever published, so that there is something to serve.
+    /// Whether anything was ever published, crates or toolchains, so that there is
+    /// something to serve.
     pub async fn is_published(&self) -> Result<bool, IndexError> {
+        if self.has_toolchains().await? {
+            return Ok(true);
+        }
         let any = "a".parse()?;
         match self.index.load(&any, None).await {
             Ok(_) => Ok(true),
             Err(IndexError::Unpublished { .. }) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether there is a toolchain of some channel, or rustup.
+    async fn has_toolchains(&self) -> Result<bool, IndexError> {
+        for name in POINTERS {
+            let found = self.store.try_head(&name.parse()?).await;
+            let found = found.map_err(|source| IndexError::Store {
+                index: self.store.to_string(),
+                source,
+            })?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -119,14 +146,16 @@ async fn git_index(path: &Path) -> Result<Option<Arc<dyn IndexBackend>>, MirrorE
     Ok(shows.then(|| Arc::new(index) as Arc<dyn IndexBackend>))
 }
 
-/// Whether the directory `path` has what only a mirror has: what romt keeps, or
-/// the crates and their index. Many a project has a directory called `index`.
+/// Whether the directory `path` has what only a mirror has: what romt keeps, the
+/// crates and their index, or what says which toolchains there are. Many a project
+/// has a directory called `index` or `dist`.
 pub fn is_mirror(path: &Path) -> bool {
     let is_directory = |name| path.join(name).is_dir();
     is_directory(".romt")
         || path.join("crates/config.toml").is_file()
         || (is_directory("index") && is_directory("crates"))
         || (is_directory(GIT_INDEX) && is_directory("crates"))
+        || POINTERS.iter().any(|name| path.join(name).is_file())
 }
 
 #[cfg(test)]
@@ -139,7 +168,9 @@ mod tests {
     fn a_mirror_is_told_from_a_project() {
         let scratch = tempfile::tempdir().unwrap();
         let with = |entries: &[&str]| {
-            let path = scratch.path().join(entries.len().to_string() + entries[0]);
+            let path = scratch
+                .path()
+                .join(entries.len().to_string() + &entries[0].replace('/', "+"));
             for entry in entries {
                 let entry = path.join(entry);
                 if entry.extension().is_some() {
@@ -154,6 +185,11 @@ mod tests {
         assert!(with(&[".romt"]));
         assert!(with(&["crates/config.toml"]));
         assert!(with(&["index", "crates"]));
+        assert!(with(&["dist/channel-rust-nightly.toml"]));
+        assert!(with(&["rustup/release-stable.toml"]));
+        assert!(!with(&["dist"]));
+        assert!(!with(&["rustup"]));
+        assert!(!with(&["dist/2026-01-01/main.js"]));
         assert!(!with(&["index"]));
         assert!(!with(&["crates"]));
         assert!(!with(&["src", "index"]));

@@ -15,6 +15,7 @@ use crate::{
     answer::Refusal,
     config_route,
     crate_route::CrateRoute,
+    dist_route::DistRoute,
     host::HostGate,
     index_route::IndexRoute,
     target::{self, Target},
@@ -38,6 +39,7 @@ struct App {
     gate: HostGate,
     index: IndexRoute,
     crates: CrateRoute,
+    dist: DistRoute,
 }
 
 impl App {
@@ -49,6 +51,7 @@ impl App {
                 policy: options.allowed_hosts,
             },
             index: IndexRoute::new(mirror.index, half),
+            dist: DistRoute::new(mirror.store.clone()),
             crates: CrateRoute::new(mirror.store, mirror.layout, half),
         }
     }
@@ -80,6 +83,7 @@ impl App {
         match target::parse(&path)? {
             Target::Index(path) => self.index.answer(path, request).await,
             Target::Crate(file) => self.crates.answer(file, &self.index, request).await,
+            Target::Dist(file) => self.dist.answer(&file, request).await,
             Target::Config => Ok(config_route::config(&self.gate, host, request)),
             Target::Health => Ok(config_route::health(request)),
             Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),

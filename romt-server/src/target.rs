@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use http::Uri;
 
-use crate::answer::Refusal;
+use crate::{answer::Refusal, dist_target::DistFile};
 
 /// The longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
@@ -26,12 +26,15 @@ pub(crate) enum Target<'p> {
     Index(&'p str),
     /// A crate file, as `{name}/{name}-{version}.crate`.
     Crate(&'p str),
+    /// A file of a toolchain or of rustup.
+    Dist(DistFile),
 }
 
 /// The path of `uri`, decoded once.
 ///
 /// Refuses what no client of a mirror sends and only confuses the layers that
 /// look at it: dot segments, empty segments, backslashes, encoded separators.
+/// Empty segments are overlooked where rustup makes them.
 pub(crate) fn decode(uri: &Uri) -> Result<Cow<'_, str>, Refusal> {
     let path = uri.path();
     let query = uri.query().map_or(0, str::len);
@@ -46,10 +49,30 @@ pub(crate) fn decode(uri: &Uri) -> Result<Cow<'_, str>, Refusal> {
     } else {
         Cow::Borrowed(path)
     };
+    let decoded = without_rustups_slashes(decoded);
     if has_odd_segment(&decoded) {
         return Err(Refusal::BadTarget);
     }
     Ok(decoded)
+}
+
+/// `path` without its empty segments, if it is one of rustup's: a slash at the end
+/// of `RUSTUP_DIST_SERVER` makes it ask for `//dist/…`.
+fn without_rustups_slashes(path: Cow<'_, str>) -> Cow<'_, str> {
+    let below = path.trim_start_matches('/');
+    let is_rustups = below.starts_with("dist/") || below.starts_with("rustup/");
+    if !is_rustups || !path.contains("//") {
+        return path;
+    }
+    let mut collapsed = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        collapsed.push('/');
+        collapsed.push_str(segment);
+    }
+    if path.ends_with('/') {
+        collapsed.push('/');
+    }
+    Cow::Owned(collapsed)
 }
 
 /// Whether a segment is `.`, `..` or, but for the last, empty.
@@ -109,6 +132,10 @@ pub(crate) fn parse(path: &str) -> Result<Target<'_>, Refusal> {
         } else {
             Err(Refusal::NotFound)
         };
+    }
+    if path.starts_with("/dist/") || path.starts_with("/rustup/") {
+        let file = DistFile::parse(&path[1..]);
+        return file.map(Target::Dist).ok_or(Refusal::NotFound);
     }
     match path {
         "/" => Ok(Target::Welcome),
@@ -225,6 +252,26 @@ mod tests {
             assert_eq!(target(path), Err(Refusal::BadTarget), "{path}");
         }
         for path in ["/.romt/lock", "/.hidden", "/...", "/index/", "/crates/"] {
+            assert_eq!(target(path), Err(Refusal::NotFound), "{path}");
+        }
+    }
+
+    #[test]
+    fn rustups_doubled_slashes_are_overlooked() {
+        for path in [
+            "//dist/channel-rust-stable.toml",
+            "///dist//channel-rust-stable.toml",
+            "/%64ist//channel-rust-stable.toml",
+        ] {
+            let file = target(path).unwrap();
+            assert!(file.contains("\"dist/channel-rust-stable.toml\""), "{file}");
+        }
+        let pointer = target("/rustup//release-stable.toml").unwrap();
+        assert!(pointer.contains("\"rustup/release-stable.toml\""));
+        for path in ["//dist/../x", "//dist/./x", "//index/3/a/abc", "//rustup"] {
+            assert_eq!(target(path), Err(Refusal::BadTarget), "{path}");
+        }
+        for path in ["/dist/", "//dist//", "/dist/2026-01-01/", "/rustup/dist/"] {
             assert_eq!(target(path), Err(Refusal::NotFound), "{path}");
         }
     }

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod crates;
+mod dist;
 mod index;
+mod manifests;
 mod requests;
 mod support;
 mod wire;
