@@ -28,3 +28,18 @@ pub fn client_config(base_url: &str) -> String {
         client_index(base_url)
     )
 }
+
+/// What is set in the environment of rustup so that it takes toolchains and itself
+/// from the mirror served at `base_url`, a variable a line.
+///
+/// ```
+/// assert_eq!(
+///     romt_server::rustup_environment("http://127.0.0.1:8000"),
+///     "RUSTUP_DIST_SERVER=http://127.0.0.1:8000\n\
+///      RUSTUP_UPDATE_ROOT=http://127.0.0.1:8000/rustup\n"
+/// );
+/// ```
+pub fn rustup_environment(base_url: &str) -> String {
+    let base_url = base_url.trim_end_matches('/');
+    format!("RUSTUP_DIST_SERVER={base_url}\nRUSTUP_UPDATE_ROOT={base_url}/rustup\n")
+}

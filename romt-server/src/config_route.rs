@@ -7,6 +7,7 @@ use crate::{
     answer::{NO_CACHE, NOSNIFF, respond},
     client_config,
     host::HostGate,
+    rustup_environment,
 };
 
 /// Where crates are, below the base address, in cargo's markers. What comes of it
@@ -31,9 +32,11 @@ pub(crate) fn health(request: &Parts) -> Response {
 pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response {
     let base = gate.base(host);
     let lines = client_config(&base);
+    let variables = rustup_environment(&base);
     let body = format!(
-        "This is a mirror of Rust crates, served by romt.\n\n\
-         To use it, put this into .cargo/config.toml:\n\n{lines}"
+        "This is a mirror of Rust crates and toolchains, served by romt.\n\n\
+         To use its crates, put this into .cargo/config.toml:\n\n{lines}\n\
+         To use its toolchains, if it has any, set this for rustup:\n\n{variables}"
     );
     page(request, "text/plain; charset=utf-8", true, body)
 }

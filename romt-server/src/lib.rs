@@ -68,7 +68,7 @@ mod serve;
 mod target;
 mod turns;
 
-pub use client::{CLIENT_REGISTRY, client_config, client_index};
+pub use client::{CLIENT_REGISTRY, client_config, client_index, rustup_environment};
 pub use host::{BaseUrl, BaseUrlError, HostPolicy};
 pub use listening::Listening;
 pub use mirror::{MirrorError, ServedMirror, is_mirror};

@@ -9,7 +9,7 @@ use romt_server::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// Serve a mirror of Rust crates, with no connection to anywhere.
+/// Serve a mirror of Rust crates and toolchains, with no connection to anywhere.
 ///
 /// The same server as `romt serve`, for machines that only serve. Exit status: 0
 /// stopped, 2 bad usage, 4 refused, 5 the disk failed.
