@@ -14,3 +14,10 @@ pub const GIT_INDEX: &str = "https://github.com/rust-lang/crates.io-index";
 
 /// Where the files of crates.io's crates are, as a template.
 pub const CRATE_FILES: &str = "https://static.crates.io/crates/{crate}/{crate}-{version}.crate";
+
+/// Where toolchains are, as rustup knows it: what its `RUSTUP_DIST_SERVER` replaces,
+/// and what the URLs in channel manifests begin with.
+pub const DIST_SERVER: &str = "https://static.rust-lang.org";
+
+/// Where rustup's own releases are: what its `RUSTUP_UPDATE_ROOT` replaces.
+pub const RUSTUP_UPDATE_ROOT: &str = "https://static.rust-lang.org/rustup";
