@@ -13,6 +13,7 @@
 
 mod history;
 mod index;
+mod signature;
 mod source;
 mod store;
 mod stream;
@@ -24,6 +25,7 @@ pub use history::{
 pub use index::{
     IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, PublishedNote, Tag,
 };
+pub use signature::{SignatureCheck, SignatureError, SignatureFault, SignatureVerifier, Signed};
 pub use source::{
     Fetched, Location, OpenOptions, Opened, ResumeFrom, Source, SourceError, SourceErrorKind,
     Validator,

@@ -88,6 +88,9 @@ pub enum VerifyError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// There is no good signature.
+    #[error(transparent)]
+    Signature(#[from] super::SignatureError),
     /// The verifier cannot do its work.
     #[error("{verifier} cannot check {label}: {reason}")]
     Unavailable {
@@ -106,6 +109,7 @@ impl VerifyError {
         match self {
             Self::Digest { .. } => ErrorClass::Integrity,
             Self::TooLarge { .. } => ErrorClass::Refused,
+            Self::Signature(error) => error.class(),
             Self::Unavailable { .. } => ErrorClass::Usage,
         }
     }
