@@ -12,6 +12,10 @@
 //! | [`StoreSource`] | another store |
 //! | [`CargoHomeSource`] | what cargo has downloaded on this machine |
 //! | [`SeededSource`] | a cargo home if it can, another source otherwise |
+//!
+//! | signature verifier | trusts |
+//! |---|---|
+//! | [`OpenPgp`] | what a pinned OpenPGP key has signed |
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -24,6 +28,7 @@ mod faulty;
 mod fs;
 mod local_file;
 mod memory;
+mod openpgp;
 mod path;
 mod range;
 mod store_source;
@@ -33,5 +38,6 @@ pub use cargo_home::{CachedCrate, CargoHomeError, CargoHomeSource, SeededSource}
 pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
 pub use http::{HttpClient, HttpOptions, HttpSource, PLAIN_HTTP_REFUSED, ProxyChoice};
 pub use memory::MemoryStore;
+pub use openpgp::{KeyFileError, OpenPgp};
 pub use path::PathSource;
 pub use store_source::StoreSource;

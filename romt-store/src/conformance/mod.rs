@@ -1,10 +1,11 @@
-//! What every adapter must do, as checks that anybody can run over their own, and
-//! an upstream that misbehaves to order.
+//! What every adapter must do, as checks that anybody can run over their own, an
+//! upstream that misbehaves to order, and keys to sign its files with.
 //!
 //! Behind the feature `conformance`. A check that fails panics, saying what the
 //! port's contract wants.
 
 pub mod scripted;
+pub mod signing;
 pub mod source;
 pub mod store;
 
