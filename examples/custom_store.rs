@@ -91,6 +91,10 @@ impl<S: Store> Store for CountingStore<S> {
         self.count(self.inner.copy_opts(from, to, options).await)
     }
 
+    async fn free_space(&self) -> Result<Option<u64>, StoreError> {
+        self.inner.free_space().await
+    }
+
     async fn tidy(&self, _: &Key, _: Option<&Key>) -> Result<(), StoreError> {
         Ok(())
     }

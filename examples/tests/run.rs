@@ -39,3 +39,11 @@ fn custom_source() {
         "mirroring from a bundle of 5 files\nfetched 2 crates, 48 bytes in all\n"
     );
 }
+
+#[test]
+fn mirror_toolchain() {
+    assert_eq!(
+        output_of(env!("CARGO_BIN_EXE_mirror_toolchain")),
+        "1 components were fetched\nthe mirror shows stable-2026-03-05(1.94.0)\n"
+    );
+}

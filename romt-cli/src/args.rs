@@ -8,7 +8,10 @@ use clap::{
 use romt_core::{CrateRequest, crates::DownloadTemplate};
 use romt_server::BaseUrl;
 
-use crate::full::args::CrateArgs;
+use crate::{
+    dist::args::{RustupArgs, ToolchainArgs},
+    full::args::CrateArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,6 +79,10 @@ pub(crate) enum Command {
     ClientConfig(ClientConfigArgs),
     /// Mirror a whole registry, or what filters select of it
     Crate(Box<CrateArgs>),
+    /// Mirror toolchains, as rustup installs them
+    Toolchain(Box<ToolchainArgs>),
+    /// Mirror rustup itself: its installers
+    Rustup(Box<RustupArgs>),
 }
 
 const UP_EXAMPLES: &str = "\

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod dist;
 mod error;
 mod full;
 mod mirror_dir;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if full::args::has_early_level(std::env::args_os().skip(1)) {
-        let message = "write -v and -q after `crate`";
+        let message = "write -v and -q after the operation";
         Cli::command()
             .error(clap::error::ErrorKind::UnknownArgument, message)
             .exit();
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
             Command::Up(args) => commands::up::run(*args, &printer).await,
             Command::Serve(args) => commands::serve::run(args, &printer).await,
             Command::Crate(args) => Ok(full::run(*args, &printer).await),
+            Command::Toolchain(args) => Ok(dist::toolchain(*args, &printer).await),
+            Command::Rustup(args) => Ok(dist::rustup(*args, &printer).await),
             Command::ClientConfig(args) => commands::client_config::run(&args, &printer),
         }
     });

@@ -100,6 +100,9 @@ fn crates_source(
     }
 }
 
+/// A time-out that is none.
+pub(crate) const NEVER: Duration = Duration::from_hours(10 * 365 * 24);
+
 /// How failures for now are tried again.
 pub(crate) fn retry(args: &UpstreamArgs) -> RetryPolicy {
     RetryPolicy::default().with_attempts(args.retries + 1)
@@ -165,6 +168,54 @@ fn web(args: &UpstreamArgs, url: Url) -> Result<HttpSource, CliError> {
         .and_then(|client| HttpSource::new(client, url))
         .map(|source| source.with_plain_downgrade(args.allow_http))
         .map_err(|error| CliError::from_error(ErrorClass::Usage, &error))
+}
+
+/// A client that waits through so many seconds of silence, or for ever.
+pub(crate) fn http_client(timeout: i64) -> Result<HttpClient, CliError> {
+    let mut options = HttpOptions::default().with_total_timeout(None);
+    options = match u64::try_from(timeout) {
+        Ok(seconds) if seconds > 0 => {
+            let timeout = Duration::from_secs(seconds);
+            let (rate, window) = (options.min_rate, options.min_rate_window.max(timeout));
+            options
+                .with_connect_timeout(timeout)
+                .with_first_byte_timeout(timeout)
+                .with_idle_timeout(timeout)
+                .with_min_rate(rate, window)
+        }
+        _ => options
+            .with_connect_timeout(NEVER)
+            .with_first_byte_timeout(NEVER)
+            .with_idle_timeout(NEVER)
+            .with_min_rate(0, NEVER),
+    };
+    HttpClient::new(options).map_err(|error| CliError::from_error(ErrorClass::Usage, &error))
+}
+
+/// What is at an address, at a `file:` address, or in a directory.
+pub(crate) fn source_at(url: &str, timeout: i64) -> Result<Arc<dyn Source>, CliError> {
+    let invalid = |reason: String| {
+        let shown = Escaped::address(url);
+        CliError::usage(format!("--url `{shown}`: {reason}"))
+    };
+    if !url.contains("://") {
+        return Ok(Arc::new(PathSource::new(url)));
+    }
+    let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
+    match parsed.scheme() {
+        "file" => {
+            let source = PathSource::from_url(&parsed);
+            Ok(Arc::new(
+                source.map_err(|error| invalid(error.to_string()))?,
+            ))
+        }
+        "http" | "https" => {
+            let source = HttpSource::new(http_client(timeout)?, parsed);
+            let source = source.map_err(|error| CliError::from_error(ErrorClass::Usage, &error))?;
+            Ok(Arc::new(source))
+        }
+        _ => Err(invalid("only http, https and file are known".into())),
+    }
 }
 
 /// Waits through so many seconds of silence, which no other limit may cut short.

@@ -99,12 +99,28 @@ impl fmt::Debug for Escaped {
 ///
 /// Names the kind of value, the offending value (escaped) and the rule that it
 /// breaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not a valid {kind}: {reason}")]
+///
+/// An argument of romt for Python's command line is reported in its words, as in
+/// `invalid SPEC 'x'`, by which scripts may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidValue {
     kind: &'static str,
     value: Escaped,
     reason: String,
+    is_argument: bool,
+}
+
+impl std::error::Error for InvalidValue {}
+
+impl fmt::Display for InvalidValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, value, reason) = (self.kind, &self.value, &self.reason);
+        if self.is_argument {
+            write!(f, "invalid {kind} '{value}': {reason}")
+        } else {
+            write!(f, "`{value}` is not a valid {kind}: {reason}")
+        }
+    }
 }
 
 impl InvalidValue {
@@ -114,6 +130,19 @@ impl InvalidValue {
             kind,
             value: Escaped::new(value),
             reason: reason.into(),
+            is_argument: false,
+        }
+    }
+
+    /// Reports, as in `invalid SPEC 'x'`, that an argument breaks `reason`.
+    pub fn of_argument(
+        kind: &'static str,
+        value: impl AsRef<[u8]>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            is_argument: true,
+            ..Self::new(kind, value, reason)
         }
     }
 
@@ -123,6 +152,7 @@ impl InvalidValue {
             kind,
             value: Escaped::address(address),
             reason: reason.into(),
+            is_argument: false,
         }
     }
 

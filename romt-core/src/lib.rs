@@ -19,10 +19,15 @@
 
 pub mod crates;
 pub mod defaults;
+pub mod digest_file;
+pub mod dist;
 pub mod full;
+pub mod installers;
 pub mod ports;
 pub mod progress;
+pub mod rustup;
 pub mod sync;
+pub mod toolchain;
 pub mod transfer;
 
 mod artifact;
@@ -39,7 +44,7 @@ pub use crates::{CrateName, CrateRequest, IndexEntry, Lockfile, PrefixStyle, Ver
 pub use digest::{Sha256Digest, Sha256Hasher};
 pub use escape::{Escaped, InvalidValue};
 pub use key::{Key, MAX_KEY_LENGTH};
-pub use layout::{CratesAt, LayoutError, MirrorLayout};
+pub use layout::{DistLayout, LayoutError, MirrorLayout, PartAt, RustupLayout};
 pub use mirror::{Mirror, Upstream};
 pub use ports::{
     ByteStream, IndexBackend, IndexPublisher, Location, Source, Store, StoreExt, Verifier,

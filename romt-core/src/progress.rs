@@ -78,6 +78,18 @@ pub enum Event {
         /// Why, with its causes.
         reason: String,
     },
+    /// Something was kept without a good signature, since that was allowed.
+    Unverified {
+        /// What it is.
+        label: Arc<str>,
+        /// What is wrong with its signature.
+        reason: String,
+    },
+    /// Something small was put where clients find it.
+    Wrote {
+        /// Its path in the mirror.
+        path: Arc<str>,
+    },
     /// Something that the user should know and that fails nothing.
     Note {
         /// A sentence.

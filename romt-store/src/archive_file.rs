@@ -4,12 +4,17 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    thread::{self, JoinHandle},
 };
 
-use romt_core::full::ArchiveOutput;
+use romt_core::transfer::ArchiveOutput;
 
-/// How much is gathered before the disk is asked to take it, in bytes.
-const BUFFER: usize = 1 << 20;
+/// How much is gathered before the disk is asked to take it, in bytes: headers and
+/// small files. What comes in larger pieces is not copied.
+const BUFFER: usize = 128 * 1024;
+
+/// How much is written before the disk is asked to begin, in bytes.
+const EARLY: usize = 64 << 20;
 
 /// An archive being written: beside its name, and under it once it is whole.
 ///
@@ -21,6 +26,11 @@ pub struct ArchiveFile {
     staged: PathBuf,
     /// `None` once committed.
     file: Option<io::BufWriter<File>>,
+    /// A flush of what is written so far, so that the one at the end has little left to
+    /// wait for.
+    flushing: Option<JoinHandle<io::Result<()>>>,
+    /// How much was written since that began, in bytes.
+    since: usize,
 }
 
 impl ArchiveFile {
@@ -65,7 +75,29 @@ impl ArchiveFile {
             path: path.to_owned(),
             staged,
             file: Some(io::BufWriter::with_capacity(BUFFER, file)),
+            flushing: None,
+            since: 0,
         })
+    }
+
+    /// Has the disk begin with what was written, while more comes.
+    fn flush_early(&mut self) -> io::Result<()> {
+        self.end_flush()?;
+        let file = self.file()?.get_ref().try_clone()?;
+        let flush = thread::Builder::new().name("romt-flush".to_owned());
+        // Without a thread, the flush at the end has it all.
+        self.flushing = flush.spawn(move || file.sync_data()).ok();
+        Ok(())
+    }
+
+    /// Waits for the flush that was begun. The system tells of a failure once for each
+    /// file: who went on after one would never hear of what was lost.
+    fn end_flush(&mut self) -> io::Result<()> {
+        match self.flushing.take().map(JoinHandle::join) {
+            Some(Ok(flushed)) => flushed,
+            Some(Err(_)) => Err(io::Error::other("the flushing thread has panicked")),
+            None => Ok(()),
+        }
     }
 
     fn file(&mut self) -> io::Result<&mut io::BufWriter<File>> {
@@ -77,7 +109,13 @@ impl ArchiveFile {
 
 impl Write for ArchiveFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file()?.write(bytes)
+        let count = self.file()?.write(bytes)?;
+        self.since += count;
+        if self.since >= EARLY {
+            self.since = 0;
+            self.flush_early()?;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -88,6 +126,7 @@ impl Write for ArchiveFile {
 impl ArchiveOutput for ArchiveFile {
     fn commit(mut self: Box<Self>) -> io::Result<()> {
         self.flush()?;
+        self.end_flush()?;
         self.file()?.get_ref().sync_all()?;
         fs::rename(&self.staged, &self.path)?;
         self.file = None;
@@ -203,6 +242,27 @@ mod tests {
         archive.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(files(scratch.path()), ["crates.tar.gz"]);
+    }
+
+    #[test]
+    fn an_archive_that_is_flushed_on_its_way_is_whole() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a.tar");
+        let mut archive = Box::new(ArchiveFile::create(&path).unwrap());
+        let mut expected = Vec::new();
+        // Headers that are gathered, and data that is not, in turn.
+        for number in (0..u8::MAX).cycle() {
+            let length = if number % 2 == 0 { 512 } else { 1 << 20 };
+            let piece = vec![number; length];
+            archive.write_all(&piece).unwrap();
+            expected.extend_from_slice(&piece);
+            if expected.len() > 2 * EARLY {
+                break;
+            }
+        }
+        archive.commit().unwrap();
+        assert!(fs::read(&path).unwrap() == expected);
+        assert_eq!(files(scratch.path()), ["a.tar"]);
     }
 
     #[test]

@@ -229,6 +229,10 @@ impl<S: Store> Store for FaultyStore<S> {
             .await
     }
 
+    async fn free_space(&self) -> Result<Option<u64>, StoreError> {
+        self.inner.free_space().await
+    }
+
     async fn copy_opts(
         &self,
         from: &Key,

@@ -230,6 +230,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn free_space(&self) -> Result<Option<u64>, StoreError> {
+        let used = self.objects().used;
+        Ok(self.inner.budget.map(|budget| budget.saturating_sub(used)))
+    }
+
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         let objects = self.objects();
         let is_below = |key: &Key, prefix: &Key| key != prefix && key.starts_with(prefix);

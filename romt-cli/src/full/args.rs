@@ -206,7 +206,7 @@ pub(crate) fn has_early_level(args: impl IntoIterator<Item = OsString>) -> bool 
                 && arg.starts_with('-')
                 && arg[1..].bytes().all(|one| matches!(one, b'v' | b'q')));
         if !is_level {
-            return early && arg == "crate";
+            return early && ["crate", "toolchain", "rustup"].contains(&&*arg);
         }
         early = true;
     }

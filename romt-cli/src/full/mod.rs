@@ -12,16 +12,10 @@ use std::{process::ExitCode, sync::Arc};
 use romt_core::{ErrorClass, Escaped, crates::VersionFilter};
 use romt_index::GitIndex;
 
-use self::{
-    args::CrateArgs,
-    command::Command,
-    report::{Out, StepReport},
-    rows::RowFormat,
-    steps::Open,
-};
+use self::{args::CrateArgs, command::Command, report::StepReport, rows::RowFormat, steps::Open};
 use crate::{
     error::{CliError, shown},
-    report::Printer,
+    report::{Out, Printer},
     signals::Signals,
 };
 

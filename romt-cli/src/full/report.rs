@@ -1,107 +1,21 @@
 //! What `romt crate` says: to stdout, in the words of romt for Python.
 
 use std::{
-    fmt::Display,
     fs::File,
-    io::{self, IsTerminal as _, Write as _},
-    process::ExitCode,
+    io::Write as _,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use romt_core::{
-    CrateName, ErrorClass, Event, EventSink, Version,
+    CrateName, Event, EventSink, Version,
     crates::{Rows, VersionRow},
 };
-use serde_json::json;
 
 use super::rows::{RowFormat, path};
 use crate::{
     args::LogFormat,
-    error::CliError,
-    report::{Json, Printer, json_line},
+    report::{Json, Out},
 };
-
-/// Writes messages as loud as the user asked for: 0 for what is wrong and for
-/// rows, 1 for progress, 2 for each file, 3 for each address.
-#[derive(Clone, Debug)]
-pub(crate) struct Out {
-    printer: Printer,
-    bar: ProgressBar,
-}
-
-impl Out {
-    pub(crate) fn new(printer: &Printer) -> Self {
-        Self {
-            printer: printer.clone(),
-            bar: ProgressBar::hidden(),
-        }
-    }
-
-    pub(crate) fn is_heard(&self, level: i16) -> bool {
-        self.printer.level() >= level
-    }
-
-    /// What is going on.
-    pub(crate) fn say(&self, level: i16, message: impl Display) {
-        if !self.is_heard(level) {
-            return;
-        }
-        match self.printer.format() {
-            LogFormat::Json => {
-                json_line(&json!({"event": "info", "message": message.to_string()}));
-            }
-            LogFormat::Text => self.line(&message),
-        }
-    }
-
-    /// What the command was run for.
-    pub(crate) fn rows(
-        &self,
-        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
-    ) -> Result<(), CliError> {
-        if !self.is_heard(0) {
-            return Ok(());
-        }
-        let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        match write(&mut out).and_then(|()| out.flush()) {
-            // A reader that went away is no failure of the work.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(CliError::from_io("write", "the list", &error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Says why a command failed, and returns the exit status.
-    pub(crate) fn fail(&self, error: &CliError) -> ExitCode {
-        // What is wrong with an argument is found late by some commands; a status
-        // of 2 says that the command line itself cannot be read.
-        let code = match error.class {
-            ErrorClass::Usage => 1,
-            class => class.exit_code(),
-        };
-        if self.printer.format() == LogFormat::Json {
-            self.printer.fail(error);
-        } else if self.is_heard(0) {
-            self.line(&format_args!("error: {}", error.line()));
-            for (kind, text) in [("note", &error.note), ("help", &error.help)] {
-                if let Some(text) = text {
-                    self.line(&format_args!("{kind}: {text}"));
-                }
-            }
-        }
-        ExitCode::from(code)
-    }
-
-    fn line(&self, text: &dyn Display) {
-        // In one piece, whoever else writes.
-        let text = format!("{text}\n");
-        self.bar
-            .suspend(|| drop(io::stdout().lock().write_all(text.as_bytes())));
-    }
-}
 
 /// What the crates of a step are to be told of as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,13 +66,7 @@ impl StepReport {
         good: Option<File>,
         bad: Option<File>,
     ) {
-        if self.draws() {
-            self.out.bar.reset();
-            self.out.bar.set_length(wanted.len() as u64);
-            self.out.bar.set_style(bar_style());
-            let draw = indicatif::ProgressDrawTarget::stderr();
-            self.out.bar.set_draw_target(draw);
-        }
+        self.out.count("crates", wanted.len() as u64);
         *self.current() = Current {
             step,
             wanted,
@@ -169,26 +77,12 @@ impl StepReport {
 
     /// Shows on a terminal that something goes on whose length is not known.
     pub(crate) fn busy(&self, what: &'static str) {
-        if self.draws() {
-            self.out.bar.reset();
-            self.out.bar.set_style(busy_style());
-            self.out.bar.set_message(what);
-            self.out.bar.enable_steady_tick(Duration::from_millis(200));
-            let draw = indicatif::ProgressDrawTarget::stderr();
-            self.out.bar.set_draw_target(draw);
-        }
-    }
-
-    fn draws(&self) -> bool {
-        self.json.is_none() && self.out.printer.level() == 1 && io::stderr().is_terminal()
+        self.out.busy(what);
     }
 
     /// Takes the bar off the screen and closes the files.
     pub(crate) fn end(&self) {
-        self.out.bar.disable_steady_tick();
-        self.out.bar.finish_and_clear();
-        let hidden = indicatif::ProgressDrawTarget::hidden();
-        self.out.bar.set_draw_target(hidden);
+        self.out.end();
         let mut current = self.current();
         current.step = Step::Other;
         (current.good, current.bad) = (None, None);
@@ -280,15 +174,4 @@ fn find(rows: &Rows, label: &str) -> Option<(CrateName, VersionRow)> {
     let (name, version): (CrateName, Version) = (name.parse().ok()?, version.parse().ok()?);
     let row = rows.version(&name, &version)?.clone();
     Some((name, row))
-}
-
-fn busy_style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg} {elapsed}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("crates {bar:30} {pos}/{len} {per_sec} {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
 }

@@ -8,29 +8,26 @@ use std::{
 };
 
 use romt_core::{
-    CratesAt, ErrorClass, Escaped, Location, MirrorLayout, PrefixStyle, Sha256Digest, Source,
-    Store,
+    ErrorClass, Escaped, Location, MirrorLayout, PartAt, PrefixStyle, Sha256Digest, Source, Store,
     crates::{DownloadTemplate, VersionFilter},
     full::{FullMirror, FullOptions, RangeStart},
     ports::{HistoryIndex, IndexError},
 };
 use romt_index::{GitIndex, GitOptions};
-use romt_store::{FsStore, HttpClient, HttpOptions, HttpSource, PathSource};
+use romt_store::{FsStore, HttpSource, PathSource};
 use url::Url;
 
 use super::args::{CrateArgs, RangeArgs};
 use crate::{
     error::{CliError, shown},
     signals::Signals,
+    upstream::{NEVER, http_client},
 };
-
-/// A time-out that is none.
-const NEVER: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// The directory of the crates, as a store has it.
 struct CratesRoot {
     store: PathBuf,
-    at: CratesAt,
+    at: PartAt,
 }
 
 impl CratesRoot {
@@ -41,11 +38,11 @@ impl CratesRoot {
         match whole.parent() {
             Some(mirror) if whole.file_name().is_some_and(|name| name == "crates") => Self {
                 store: mirror.to_owned(),
-                at: CratesAt::Directory,
+                at: PartAt::Directory,
             },
             _ => Self {
                 store: whole,
-                at: CratesAt::Root,
+                at: PartAt::Root,
             },
         }
     }
@@ -116,7 +113,7 @@ async fn git_index(args: &CrateArgs) -> Result<GitIndex, CliError> {
     if !matches!(url.scheme(), "http" | "https") {
         return Ok(index);
     }
-    let client = client(args)?.connections(&url).await;
+    let client = http_client(args.upstream.timeout)?.connections(&url).await;
     let client = client.map_err(|error| CliError::from_error(error.class(), &error))?;
     GitIndex::open(&args.index, options.with_client(client)).map_err(CliError::from)
 }
@@ -190,27 +187,6 @@ pub(crate) fn filter(range: &RangeArgs) -> Result<VersionFilter, CliError> {
     VersionFilter::parse(&lines).map_err(|error| CliError::from_error(ErrorClass::Usage, &error))
 }
 
-fn client(args: &CrateArgs) -> Result<HttpClient, CliError> {
-    let mut options = HttpOptions::default().with_total_timeout(None);
-    options = match u64::try_from(args.upstream.timeout) {
-        Ok(seconds) if seconds > 0 => {
-            let timeout = Duration::from_secs(seconds);
-            let (rate, window) = (options.min_rate, options.min_rate_window.max(timeout));
-            options
-                .with_connect_timeout(timeout)
-                .with_first_byte_timeout(timeout)
-                .with_idle_timeout(timeout)
-                .with_min_rate(rate, window)
-        }
-        _ => options
-            .with_connect_timeout(NEVER)
-            .with_first_byte_timeout(NEVER)
-            .with_idle_timeout(NEVER)
-            .with_min_rate(0, NEVER),
-    };
-    HttpClient::new(options).map_err(|error| CliError::from_error(ErrorClass::Usage, &error))
-}
-
 /// Where --crates-url finds a crate, and what can get it from there.
 pub(crate) fn crates(args: &CrateArgs) -> Result<(DownloadTemplate, Arc<dyn Source>), CliError> {
     let text = &args.upstream.crates_url;
@@ -230,7 +206,7 @@ pub(crate) fn crates(args: &CrateArgs) -> Result<(DownloadTemplate, Arc<dyn Sour
         Location::Address(mut url) if url.scheme() != "file" => {
             url.set_path("/");
             url.set_query(None);
-            let source = HttpSource::new(client(args)?, *url);
+            let source = HttpSource::new(http_client(args.upstream.timeout)?, *url);
             let source = source
                 .map_err(|error| CliError::from_error(ErrorClass::Usage, &error))?
                 .with_plain_downgrade(true);
@@ -288,12 +264,12 @@ mod tests {
         let root = CratesRoot::of(Path::new("/srv/mirror/crates"));
         assert_eq!(
             (root.store.to_str(), root.at),
-            (Some("/srv/mirror"), CratesAt::Directory)
+            (Some("/srv/mirror"), PartAt::Directory)
         );
         let root = CratesRoot::of(Path::new("/srv/files"));
         assert_eq!(
             (root.store.to_str(), root.at),
-            (Some("/srv/files"), CratesAt::Root)
+            (Some("/srv/files"), PartAt::Root)
         );
     }
 }

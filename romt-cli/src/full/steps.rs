@@ -5,18 +5,21 @@ use std::{fs::File, path::Path, sync::Arc};
 use romt_core::{
     ErrorClass,
     crates::Rows,
-    full::{ArchiveOutput, CrateOutcome, FullError, Session, client_config},
-    transfer::{Compression, GzipLevel},
+    full::{CrateOutcome, FullError, Session, client_config},
+    transfer::{ArchiveOutput, Compression, GzipLevel},
 };
 use romt_store::{ArchiveFile, ArchiveInput};
 
 use super::{
     args::CrateArgs,
-    report::{Out, Step, StepReport},
+    report::{Step, StepReport},
     rows::RowFormat,
     setup,
 };
-use crate::error::{CliError, shown};
+use crate::{
+    error::{CliError, shown},
+    report::Out,
+};
 
 /// A mirror that a command has needed.
 pub(super) struct Open {

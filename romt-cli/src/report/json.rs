@@ -26,7 +26,7 @@ impl Json {
 
     fn value(&self, event: &Event) -> Option<Value> {
         // Quiet is quiet in JSON too: only what failed.
-        if self.level < 1 && !matches!(event, Event::Failed { .. }) {
+        if self.level < 1 && !matches!(event, Event::Failed { .. } | Event::Unverified { .. }) {
             return None;
         }
         Some(match event {
@@ -60,6 +60,10 @@ impl Json {
                 "event": "retrying", "what": &**label, "why": reason,
                 "wait-seconds": wait.as_secs_f64(),
             }),
+            Event::Unverified { label, reason } => {
+                json!({"event": "unverified", "what": &**label, "why": reason})
+            }
+            Event::Wrote { path } => json!({"event": "wrote", "what": &**path}),
             Event::Note { message } => json!({"event": "note", "message": message}),
             Event::Published {
                 position,

@@ -3,6 +3,7 @@
 mod bars;
 mod json;
 mod lines;
+mod out;
 mod printer;
 
 use std::io::{self, IsTerminal as _};
@@ -11,6 +12,7 @@ use romt_core::{Event, EventSink};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use json::Json;
+pub(crate) use out::Out;
 pub(crate) use printer::{Printer, line as json_line};
 
 use crate::args::{LogFormat, OutputArgs};

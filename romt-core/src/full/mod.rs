@@ -34,7 +34,7 @@ pub use download::CrateOutcome;
 pub use error::FullError;
 pub use mark::{Marked, Pruned, client_config};
 pub use options::{FullOptions, RangeStart};
-pub use pack::{ArchiveOutput, Packed};
+pub use pack::Packed;
 pub use range::Range;
 pub use unpack::Unpacked;
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    io::{self, Read, Write},
+    io::{self, Read},
     sync::Arc,
 };
 
@@ -22,7 +22,7 @@ use crate::{
         BundleBranch, BundleFacts, ByteStream, Exported, Position, Store, StoreError, StreamError,
     },
     sync::Failure,
-    transfer::{ArchiveFormat, ArchiveWriteError, ArchiveWriter, Compression},
+    transfer::{ArchiveFormat, ArchiveOutput, ArchiveWriteError, ArchiveWriter, Compression},
 };
 
 /// Crates up to this many bytes are read into memory, a few at a time.
@@ -30,14 +30,6 @@ const WHOLE: u64 = 8 * 1024 * 1024;
 
 /// How many crates are read ahead of the one that is being packed.
 const READ_AHEAD: usize = 8;
-
-/// Where an archive goes.
-///
-/// Dropping it uncommitted leaves nothing, and what had its name before stays.
-pub trait ArchiveOutput: Write + Send {
-    /// Makes what was written durable and gives it its name, all at once.
-    fn commit(self: Box<Self>) -> io::Result<()>;
-}
 
 /// What was packed.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use crate::{
     CrateName, Key, Sha256Digest,
     crates::VersionRow,
     ports::{
-        Body, ByteStream, Check, Evidence, PutOptions, Sha256Verifier, Store, StoreError,
-        StreamError, Verifier as _,
+        Body, ByteStream, Evidence, PutOptions, Sha256Verifier, Store, StoreError, StreamError,
+        Verifier as _, checked,
     },
 };
 
@@ -116,7 +116,7 @@ async fn try_place(
             judge.finish().map_err(&wrong)?;
             bytes.into()
         }
-        Arrived::Arriving(data) => verified(stream(data), judge).into(),
+        Arrived::Arriving(data) => checked(stream(data), judge).into(),
     };
     let found = check(store.clone(), job.key.clone(), checksum, Look::Keeps).await;
     if matches!(found, Found::Right) {
@@ -142,25 +142,6 @@ fn broken(error: StreamError, wrong: impl Fn(crate::ports::VerifyError) -> FullE
         StreamError::Verify(error) => wrong(error),
         error => FullError::body(error),
     }
-}
-
-/// Passes a body on, ending in an error if `judge` does not trust the whole.
-fn verified(body: ByteStream, judge: Box<dyn Check>) -> ByteStream {
-    stream::unfold(Some((body, judge)), |state| async move {
-        let (mut body, mut judge) = state?;
-        match body.next().await {
-            Some(Ok(bytes)) => match judge.update(&bytes) {
-                Ok(()) => Some((Ok(bytes), Some((body, judge)))),
-                Err(error) => Some((Err(error.into()), None)),
-            },
-            Some(Err(error)) => Some((Err(error), None)),
-            None => {
-                let error = judge.finish().err()?;
-                Some((Err(error.into()), None))
-            }
-        }
-    })
-    .boxed()
 }
 
 impl Session {

@@ -5,7 +5,7 @@
 //! | [`Source`] | where do bytes come from? |
 //! | [`Store`] | where do bytes live? |
 //! | [`IndexBackend`] | which crate versions exist? ([`IndexPublisher`]: and which do we show? [`HistoryIndex`]: and what changed?) |
-//! | [`Verifier`] | may these bytes be trusted? |
+//! | [`Verifier`] | may these bytes be trusted? ([`SignatureVerifier`]: and who says so?) |
 //!
 //! Somebody who writes an adapter needs this crate and nothing else. The suites
 //! that an adapter must pass are in `romt-store`, behind its `conformance`
@@ -34,5 +34,5 @@ pub use store::{
     Body, ByteRange, GetOptions, Object, ObjectMeta, ObjectVersion, PutMode, PutOptions, Store,
     StoreError, StoreExt, StoreLock,
 };
-pub use stream::{ByteStream, StreamError, collect_bounded, once};
+pub use stream::{ByteStream, StreamError, checked, collect_bounded, once};
 pub use verifier::{AllOf, Check, Evidence, Sha256Verifier, Verified, Verifier, VerifyError};

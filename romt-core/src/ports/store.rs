@@ -252,6 +252,11 @@ pub trait Store: fmt::Display + fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// How many bytes there is room for, if the store has a limit and knows it.
+    async fn free_space(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// Everything below `prefix`, matched by whole segments, in no particular
     /// order. Objects that come or go meanwhile may or may not be listed.
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>>;

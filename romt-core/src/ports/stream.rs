@@ -56,6 +56,26 @@ impl From<StoreError> for StreamError {
     }
 }
 
+/// Passes a body on while `check` takes it in; ends in an error if `check` does not
+/// trust the whole.
+pub fn checked(body: ByteStream, check: Box<dyn super::Check>) -> ByteStream {
+    stream::unfold(Some((body, check)), |state| async move {
+        let (mut body, mut check) = state?;
+        match body.next().await {
+            Some(Ok(bytes)) => match check.update(&bytes) {
+                Ok(()) => Some((Ok(bytes), Some((body, check)))),
+                Err(error) => Some((Err(error.into()), None)),
+            },
+            Some(Err(error)) => Some((Err(error), None)),
+            None => {
+                let error = check.finish().err()?;
+                Some((Err(error.into()), None))
+            }
+        }
+    })
+    .boxed()
+}
+
 /// A stream of one piece.
 pub fn once(bytes: impl Into<Bytes>) -> ByteStream {
     let bytes = bytes.into();

@@ -9,9 +9,11 @@ mod engine;
 mod outcome;
 mod retry;
 mod selection;
+mod text;
 
 pub(crate) use crates::sync_crates;
 pub use engine::{Engine, EngineOptions};
 pub use outcome::{Failure, FetchOutcome, SyncError, SyncOutcome};
 pub use retry::RetryPolicy;
 pub use selection::{Selection, SyncOptions};
+pub(crate) use text::fetch_small;

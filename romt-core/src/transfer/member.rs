@@ -94,7 +94,7 @@ pub(super) fn judge_overridden(name: &[u8]) -> Result<(), String> {
 
 /// The name, if it is a plain relative path that every reader and every file
 /// system takes for the same.
-fn plain(name: &[u8]) -> Result<&str, String> {
+pub(super) fn plain(name: &[u8]) -> Result<&str, String> {
     match fault(name) {
         Some(why) => Err(unexpected(name, why)),
         None => std::str::from_utf8(name).map_err(|_| unexpected(name, "it is not UTF-8")),

@@ -22,18 +22,26 @@
 mod blocks;
 mod decode;
 mod error;
+mod feed;
 mod gzip;
 mod header;
 mod member;
 mod pax;
+mod pipe;
 mod reader;
+mod tree_reader;
+mod tree_writer;
 mod writer;
 
 pub use error::{ArchiveError, Place};
+pub use feed::{ArchiveFeed, FedFile};
 pub use gzip::GzipLevel;
 pub use member::Member;
+pub use pipe::{ArchiveOutput, ArchivePipe};
 pub use reader::{ArchiveReader, ArchiveSummary, Entry};
-pub use writer::{ArchiveWriteError, ArchiveWriter, Compression};
+pub use tree_reader::{TreeEntry, TreeReader};
+pub use tree_writer::{ArchiveWriteError, Compression, TreeWriter};
+pub use writer::ArchiveWriter;
 
 use crate::PrefixStyle;
 

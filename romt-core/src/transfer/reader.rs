@@ -1,13 +1,12 @@
-//! Reading an archive that nobody vouches for.
+//! Reading an archive of crates that nobody vouches for.
 
 use std::io::Read;
 
 use super::{
     ArchiveError, ArchiveFormat, ArchiveLimits, BUNDLE_MEMBER, FORMAT_MEMBER, Member, Place,
-    SeenNames,
-    blocks::Blocks,
-    header::{BLOCK, Kind},
+    SeenNames, TreeReader,
     member::{self, Admitted},
+    tree_reader::File,
 };
 use crate::Escaped;
 
@@ -38,24 +37,14 @@ pub struct ArchiveSummary {
     pub size: u64,
 }
 
-/// Reads a `crates.tar.gz` from beginning to end.
+/// Reads a `crates.tar.gz` from beginning to end, as [`TreeReader`] reads any archive.
 ///
-/// The archive may be gzip of any number of members, xz or a plain tar, with
-/// ustar, GNU or PAX headers. Its first bytes say which.
-///
-/// Members come in the order of the archive, the bundle before any crate. When
-/// there are no more, all of the archive has been read and nothing is wrong with
-/// it: it ends as a tar does, nothing hides behind the end, and the checksums of
-/// the compression hold. Until then, what was read may still turn out to be from
-/// a damaged archive. Once an error was returned, only errors are.
-///
-/// Memory does not grow with what members hold; each crate takes some 30 bytes, to
-/// know it again.
+/// Members come in the order of the archive, the bundle before any crate. Memory does
+/// not grow with what members hold; each crate takes some 30 bytes, to know it again.
 pub struct ArchiveReader {
-    tar: Blocks,
+    tree: TreeReader,
     limits: ArchiveLimits,
     format: ArchiveFormat,
-    state: State,
     /// The entry that was read to learn the format.
     first: Option<Entry>,
     seen: SeenNames,
@@ -63,27 +52,11 @@ pub struct ArchiveReader {
     crates: u64,
 }
 
-enum State {
-    /// In a member's data.
-    Data { size: u64, left: u64 },
-    /// At the end of an archive without a fault.
-    End,
-    /// Behind a fault.
-    Failed,
-}
-
-/// A regular file of any name.
-struct File {
-    name: Vec<u8>,
-    size: u64,
-}
-
 impl std::fmt::Debug for ArchiveReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ArchiveReader")
-            .field("archive", &self.tar.archive)
+            .field("tree", &self.tree)
             .field("format", &self.format)
-            .field("offset", &self.tar.offset)
             .finish_non_exhaustive()
     }
 }
@@ -96,21 +69,20 @@ impl ArchiveReader {
         limits: ArchiveLimits,
     ) -> Result<Self, ArchiveError> {
         let mut reader = Self {
-            tar: Blocks::open(input, name, &limits)?,
+            tree: TreeReader::open(input, name, limits.clone())?,
             limits,
             format: ArchiveFormat::Mixed,
-            state: State::Data { size: 0, left: 0 },
             first: None,
             seen: SeenNames::default(),
             has_bundle: false,
             crates: 0,
         };
-        match reader.next_file()? {
+        match reader.tree.next_file()? {
             Some(file) if file.name == FORMAT_MEMBER.as_bytes() => {
                 reader.format = reader.read_format(file.size)?;
             }
             Some(file) => reader.first = Some(reader.admit(&file)?),
-            None => {}
+            None => reader.expect_bundle()?,
         }
         Ok(reader)
     }
@@ -122,7 +94,7 @@ impl ArchiveReader {
 
     /// How many bytes of the medium were read, which shows how far along we are.
     pub fn consumed(&self) -> u64 {
-        self.tar.input.consumed()
+        self.tree.consumed()
     }
 
     /// The next member, past what is left of the data of the one before. None if
@@ -131,47 +103,17 @@ impl ArchiveReader {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        match self.state {
-            State::End => return Ok(None),
-            State::Failed => return Err(self.tar.refused("its reading ended at an earlier fault")),
-            State::Data { .. } => {}
-        }
-        let entry = match self.next_file() {
-            Ok(Some(file)) => self.admit(&file).map(Some),
-            Ok(None) => Ok(None),
-            Err(error) => Err(error),
+        let entry = match self.tree.next_file()? {
+            Some(file) => self.admit(&file).map(Some),
+            None => self.expect_bundle().map(|()| None),
         };
-        self.state_after(entry)
+        self.tree.checked(entry)
     }
 
     /// Reads data of the member that came last into `buffer`: at least one byte,
     /// or 0 at its end.
     pub fn read_data(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
-        let State::Data { size, left } = self.state else {
-            return match self.state {
-                State::End => Ok(0),
-                _ => Err(self.tar.refused("its reading ended at an earlier fault")),
-            };
-        };
-        let wanted = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        if wanted == 0 {
-            return Ok(0);
-        }
-        let read = match self.tar.take(&mut buffer[..wanted]) {
-            Ok(0) => Err(self.tar.refused(format!(
-                "archive ends early: {size} bytes of data expected, {} found",
-                size - left
-            ))),
-            other => other,
-        };
-        let count = self.state_after(read)?;
-        self.state = State::Data {
-            size,
-            left: left - count as u64,
-        };
-        Ok(count)
+        self.tree.read_data(buffer)
     }
 
     /// Reads what is left of the archive, and says what was in it.
@@ -180,25 +122,27 @@ impl ArchiveReader {
         Ok(ArchiveSummary {
             format: self.format,
             crates: self.crates,
-            size: self.tar.input.consumed(),
+            size: self.tree.consumed(),
         })
     }
 
-    fn state_after<T>(&mut self, result: Result<T, ArchiveError>) -> Result<T, ArchiveError> {
-        if result.is_err() {
-            self.state = State::Failed;
+    fn refused(&self, reason: impl Into<String>) -> ArchiveError {
+        self.tree.tar.refused(reason)
+    }
+
+    fn expect_bundle(&self) -> Result<(), ArchiveError> {
+        if self.has_bundle {
+            return Ok(());
         }
-        result
+        Err(self.refused(format!("Missing {BUNDLE_MEMBER} in archive")))
     }
 
     /// Whether this file may come at this place.
     fn admit(&mut self, file: &File) -> Result<Entry, ArchiveError> {
         let admitted = member::judge(&file.name, self.format);
-        let member = match admitted.map_err(|reason| self.tar.refused(reason))? {
+        let member = match admitted.map_err(|reason| self.refused(reason))? {
             Admitted::Format => {
-                return Err(self
-                    .tar
-                    .refused("Unexpected ARCHIVE_FORMAT (not at archive start)"));
+                return Err(self.refused("Unexpected ARCHIVE_FORMAT (not at archive start)"));
             }
             Admitted::Member(member) => member,
         };
@@ -212,32 +156,32 @@ impl ArchiveReader {
         Ok(Entry {
             member,
             size: file.size,
-            place: self.tar.place.clone(),
+            place: self.tree.tar.place.clone(),
         })
     }
 
     fn admit_bundle(&mut self, size: u64) -> Result<(), ArchiveError> {
         if std::mem::replace(&mut self.has_bundle, true) {
-            return Err(self.tar.refused(format!(
+            return Err(self.refused(format!(
                 "Unexpected archive member {BUNDLE_MEMBER}: it is there twice"
             )));
         }
         if size == 0 {
-            return Err(self.tar.refused("the index bundle is empty"));
+            return Err(self.refused("the index bundle is empty"));
         }
         self.check_size(size, self.limits.bundle_size, "a bundle")
     }
 
     fn admit_crate(&mut self, path: &str, size: u64) -> Result<(), ArchiveError> {
         if !self.has_bundle {
-            return Err(self.tar.refused(format!(
+            return Err(self.refused(format!(
                 "Unexpected archive member {path}: a crate comes before {BUNDLE_MEMBER}, \
                  without which it cannot be judged"
             )));
         }
         self.check_size(size, self.limits.crate_size, "a crate")?;
         if !self.seen.insert(path) {
-            return Err(self.tar.refused(format!(
+            return Err(self.refused(format!(
                 "Unexpected archive member {path}: it is there twice, \
                  upper and lower case taken for the same"
             )));
@@ -250,16 +194,14 @@ impl ArchiveReader {
         if size <= limit {
             return Ok(());
         }
-        Err(self.tar.refused(format!(
+        Err(self.refused(format!(
             "it has {size} bytes, more than the limit of {limit} for {what}"
         )))
     }
 
     fn read_format(&mut self, size: u64) -> Result<ArchiveFormat, ArchiveError> {
         if size > MAX_FORMAT as u64 {
-            return Err(self
-                .tar
-                .refused(format!("Invalid ARCHIVE_FORMAT of {size} bytes")));
+            return Err(self.refused(format!("Invalid ARCHIVE_FORMAT of {size} bytes")));
         }
         let mut content = [0; MAX_FORMAT];
         let mut filled = 0;
@@ -275,85 +217,9 @@ impl ArchiveReader {
             b"2" => Ok(ArchiveFormat::Lower),
             other => {
                 let other = Escaped::new(other);
-                Err(self
-                    .tar
-                    .refused(format!("Invalid ARCHIVE_FORMAT '{other}'")))
+                Err(self.refused(format!("Invalid ARCHIVE_FORMAT '{other}'")))
             }
         }
-    }
-
-    /// The next regular file, or None at the end. Directories are passed over.
-    fn next_file(&mut self) -> Result<Option<File>, ArchiveError> {
-        self.skip_data()?;
-        loop {
-            self.tar.begin_member();
-            let Some((header, name)) = self.tar.next_header()? else {
-                self.read_end()?;
-                self.state = State::End;
-                return Ok(None);
-            };
-            if self.tar.place.number() > self.limits.members {
-                let limit = self.limits.members;
-                return Err(self
-                    .tar
-                    .refused(format!("more members than the limit of {limit}")));
-            }
-            if header.kind == Kind::Directory {
-                member::judge_directory(&name).map_err(|reason| self.tar.refused(reason))?;
-                continue;
-            }
-            self.state = State::Data {
-                size: header.size,
-                left: header.size,
-            };
-            return Ok(Some(File {
-                name,
-                size: header.size,
-            }));
-        }
-    }
-
-    /// Checks that the archive ends here, after one block of zeros.
-    fn read_end(&mut self) -> Result<(), ArchiveError> {
-        let block = self.tar.read_block()?;
-        if block.iter().any(|&byte| byte != 0) {
-            return Err(self
-                .tar
-                .refused("there is data behind the end of the archive"));
-        }
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let count = self.tar.take(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            if buffer[..count].iter().any(|&byte| byte != 0) {
-                return Err(self
-                    .tar
-                    .refused("there is data behind the end of the archive"));
-            }
-        }
-        if !self.has_bundle {
-            return Err(self
-                .tar
-                .refused(format!("Missing {BUNDLE_MEMBER} in archive")));
-        }
-        Ok(())
-    }
-
-    fn skip_data(&mut self) -> Result<(), ArchiveError> {
-        if matches!(self.state, State::Data { left, .. } if left > 0) {
-            let mut buffer = vec![0; 64 * 1024];
-            while self.read_data(&mut buffer)? > 0 {}
-        }
-        if let State::Data { size, .. } = self.state {
-            self.state = State::Data { size: 0, left: 0 };
-            let mut block = [0; BLOCK];
-            // Less than a block.
-            let padding = usize::try_from(padding(size)).unwrap_or(BLOCK);
-            self.tar.fill(&mut block[..padding])?;
-        }
-        Ok(())
     }
 }
 
@@ -362,9 +228,4 @@ impl Read for ArchiveReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         Ok(self.read_data(buffer)?)
     }
-}
-
-/// How many bytes there are after the data, up to a whole block.
-fn padding(size: u64) -> u64 {
-    size.wrapping_neg() % BLOCK as u64
 }

@@ -107,6 +107,10 @@ impl<S: Store> Store for Yielding<S> {
         around(self.0.tidy(key, top)).await
     }
 
+    async fn free_space(&self) -> Result<Option<u64>, StoreError> {
+        around(self.0.free_space()).await
+    }
+
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         within(self.0.list(prefix))
     }

@@ -38,7 +38,7 @@ use std::{
 
 use cap_std::fs::Dir;
 use romt_core::Key;
-use tokio::task;
+use tokio::task::{self, JoinHandle};
 
 pub use self::error::FsOpenError;
 use self::{
@@ -214,7 +214,12 @@ where
     T: Send + 'static,
     E: From<ShutDown> + Send + 'static,
 {
-    match task::spawn_blocking(work).await {
+    joined(task::spawn_blocking(work)).await
+}
+
+/// What came of `work` that runs where it may wait for the disk.
+async fn joined<T, E: From<ShutDown>>(work: JoinHandle<Result<T, E>>) -> Result<T, E> {
+    match work.await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -229,6 +229,12 @@ mod unix {
         (major, minor) >= (5_u32, 8_u32)
     }
 
+    /// How many bytes an ordinary user may still write.
+    pub(in super::super) fn free_space(dir: &Dir) -> io::Result<Option<u64>> {
+        let room = rustix::fs::fstatvfs(dir)?;
+        Ok(Some(room.f_bavail.saturating_mul(room.f_frsize)))
+    }
+
     /// Flushes a file system: all files and all names.
     pub(in super::super) fn sync_whole(handle: &std::fs::File) -> io::Result<()> {
         #[cfg(target_os = "linux")]
@@ -319,6 +325,10 @@ mod other {
 
     pub(super) fn is_unsupported(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::Unsupported
+    }
+
+    pub(in super::super) fn free_space(_dir: &Dir) -> io::Result<Option<u64>> {
+        Ok(None)
     }
 
     pub(in super::super) fn whole_file_system(_dir: &Dir) -> io::Result<Option<std::fs::File>> {

@@ -17,10 +17,12 @@ use romt_core::{
     Key,
     ports::{ByteRange, ByteStream, Object, ObjectMeta, StoreError, StreamError, once},
 };
+use tokio::task::{self, JoinHandle};
 
 use super::{
     Inner, blocking,
     error::FsError,
+    joined, platform,
     tree::{self, Tree, check_not_own},
 };
 use crate::range;
@@ -53,8 +55,7 @@ pub(super) async fn get(
         let rest = Rest {
             tree: Arc::clone(&inner.tree),
             key: key.clone(),
-            file: opened.file,
-            left,
+            next: Next::Idle(opened.file, left),
         };
         first.chain(rest.into_stream()).boxed()
     };
@@ -80,6 +81,16 @@ pub(super) async fn head(inner: &Arc<Inner>, key: &Key) -> Result<ObjectMeta, St
         Ok(tree::describe(&wanted, &meta))
     });
     found.await.map_err(inner.tree.error(key))
+}
+
+/// How many bytes the file system has room for.
+pub(super) async fn free_space(inner: &Arc<Inner>) -> Result<Option<u64>, StoreError> {
+    let this = Arc::clone(inner);
+    let found = blocking(move || {
+        platform::free_space(this.tree.dir()).map_err(FsError::io("measure the room around"))
+    });
+    let root: Key = ".romt".parse().expect("a constant");
+    found.await.map_err(inner.tree.error(&root))
 }
 
 /// The object at `key`, opened for reading, and its directory.
@@ -129,27 +140,48 @@ fn read_piece(file: &mut File, left: u64) -> Result<Bytes, FsError> {
 struct Rest {
     tree: Arc<Tree>,
     key: Key,
-    file: File,
-    left: u64,
+    next: Next,
+}
+
+/// How far the reading is.
+enum Next {
+    /// Nothing is being read, and so much is left.
+    Idle(File, u64),
+    /// A piece is being read.
+    Reading(JoinHandle<Result<(Bytes, File, u64), FsError>>),
+}
+
+impl Next {
+    /// Begins to read the next piece, unless all is read.
+    fn begin(self) -> Option<Self> {
+        let (mut file, left) = match self {
+            Self::Idle(_, 0) => return None,
+            Self::Idle(file, left) => (file, left),
+            reading @ Self::Reading(_) => return Some(reading),
+        };
+        Some(Self::Reading(task::spawn_blocking(move || {
+            let piece = read_piece(&mut file, left)?;
+            let left = left - piece.len() as u64;
+            Ok((piece, file, left))
+        })))
+    }
 }
 
 impl Rest {
-    /// The bytes, read as they are asked for.
+    /// The bytes. Nothing is read before somebody asks; then one piece is read ahead,
+    /// while who asked hashes or sends the one before.
     fn into_stream(self) -> BoxStream<'static, Result<Bytes, StreamError>> {
-        stream::try_unfold(self, |mut rest| async move {
-            if rest.left == 0 {
-                return Ok(None);
+        let Self { tree, key, next } = self;
+        let wrong = Arc::new(move |error: FsError| tree.error(&key)(error));
+        stream::try_unfold(Some(next), move |next| {
+            let wrong = Arc::clone(&wrong);
+            async move {
+                let Some(Next::Reading(reading)) = next.and_then(Next::begin) else {
+                    return Ok(None);
+                };
+                let (piece, file, left) = joined(reading).await.map_err(&*wrong)?;
+                Ok(Some((piece, Next::Idle(file, left).begin())))
             }
-            let wrong = (Arc::clone(&rest.tree), rest.key.clone());
-            let step = blocking(move || {
-                let piece = read_piece(&mut rest.file, rest.left)?;
-                rest.left -= piece.len() as u64;
-                Ok((piece, rest))
-            });
-            let (tree, key) = wrong;
-            step.await
-                .map(Some)
-                .map_err(|error: FsError| tree.error(&key)(error).into())
         })
         .boxed()
     }

@@ -188,6 +188,11 @@ impl StagedFile {
         &mut self.file
     }
 
+    /// Another handle of the file, for which its failures are those of this one.
+    pub(super) fn another_handle(&self) -> Result<File, FsError> {
+        self.file.try_clone().map_err(FsError::io("write"))
+    }
+
     /// The directory it is staged in.
     pub(super) fn run(&self) -> Arc<Run> {
         Arc::clone(&self.entry.run)

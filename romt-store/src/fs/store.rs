@@ -52,6 +52,10 @@ impl Store for FsStore {
         tidy::tidy(&self.inner, key, top).await
     }
 
+    async fn free_space(&self) -> Result<Option<u64>, StoreError> {
+        read::free_space(&self.inner).await
+    }
+
     fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         list::list(self.inner.tree.clone(), prefix)
     }

@@ -48,6 +48,10 @@ impl Tree {
         &self.path
     }
 
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
     /// The port's error for what happened at `key`.
     pub(super) fn error(&self, key: &Key) -> impl Fn(FsError) -> StoreError {
         move |error| error.at(self, key)

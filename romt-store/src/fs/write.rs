@@ -2,7 +2,7 @@
 //!
 //! A body that fits into [`SMALL`] bytes is written, like all others of its kind
 //! that come meanwhile, in one trip to a blocking thread; a longer one costs a trip
-//! per [`PIECE`], so that memory stays flat.
+//! per [`PIECE`], so that memory stays flat, and while one is written the next comes.
 //! Whatever happens, the staging file is owned by exactly one future or closure
 //! and goes when that is dropped.
 
@@ -16,18 +16,21 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use cap_std::fs::{Dir, Metadata};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future};
 use romt_core::{
     Key,
     ports::{Body, ByteStream, ObjectMeta, PutMode, StoreError, StreamError},
 };
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    task::{self, JoinHandle},
+};
 
 use super::{
     Inner, ShutDown, blocking,
     commit::{self, Content, Job},
     error::FsError,
-    platform,
+    joined, platform,
     staging::StagedFile,
     tree::{self, Walk, check_not_own, parent_of},
 };
@@ -36,6 +39,8 @@ use super::{
 const SMALL: usize = 256 * 1024;
 /// How much of a longer body is written at a time.
 const PIECE: usize = 1024 * 1024;
+/// How much of a longer body is written before the disk is asked to begin.
+pub(super) const EARLY: usize = 32 * 1024 * 1024;
 /// How much is copied before looking whether the copy is still wanted.
 const COPY: u64 = 64 * 1024 * 1024;
 
@@ -52,7 +57,7 @@ pub(super) async fn put(
         key: key.clone(),
         source: Box::new(source),
     };
-    let first = body.next(SMALL).await.map_err(ended_badly)?;
+    let first = body.next(SMALL).await.map_err(&ended_badly)?;
     let put = Put::new(inner, key, mode);
     let meta = if body.ended() {
         put.commit(Content::Bytes(first)).await
@@ -61,11 +66,17 @@ pub(super) async fn put(
             .run(move |put| put.begin(&first))
             .await
             .map_err(&wrong)?;
-        while !body.ended() {
-            let piece = body.next(PIECE).await.map_err(ended_badly)?;
-            let write = move |_: &Steps| staged.write(&piece).map(|()| staged);
-            staged = put.run(write).await.map_err(&wrong)?;
+        let mut pieces = body.gather(PIECE).await.map_err(&ended_badly)?;
+        let mut early = EarlyFlush::new(inner);
+        while !pieces.is_empty() {
+            early.wrote(&pieces, &staged).await.map_err(&wrong)?;
+            let write = put.run(move |_| write_all(staged, &pieces));
+            // Meanwhile whoever makes the body has the next ready.
+            let (written, next) = future::join(write, body.gather(PIECE)).await;
+            staged = written.map_err(&wrong)?;
+            pieces = next.map_err(&ended_badly)?;
         }
+        early.end().await.map_err(&wrong)?;
         put.commit(Content::Staged(staged)).await
     };
     meta.map_err(&wrong)
@@ -320,6 +331,57 @@ impl Steps {
     }
 }
 
+/// Has the disk begin with what was written of a long body, so that the flush at its end
+/// has little left to wait for. That flush is made all the same.
+struct EarlyFlush {
+    is_wanted: bool,
+    /// How much was written since the last one began.
+    since: usize,
+    flushing: Option<JoinHandle<Result<(), FsError>>>,
+}
+
+impl EarlyFlush {
+    fn new(inner: &Inner) -> Self {
+        Self {
+            is_wanted: inner.flusher.flushes_files(),
+            since: 0,
+            flushing: None,
+        }
+    }
+
+    /// Notes that these are about to be written, and begins a flush if it is time.
+    async fn wrote(&mut self, pieces: &[Bytes], staged: &StagedFile) -> Result<(), FsError> {
+        self.since += pieces.iter().map(Bytes::len).sum::<usize>();
+        if !self.is_wanted || self.since < EARLY {
+            return Ok(());
+        }
+        // A disk that is slower than whoever writes is not to fall behind any more.
+        self.end().await?;
+        self.since = 0;
+        let file = staged.another_handle()?;
+        self.flushing = Some(task::spawn_blocking(move || {
+            file.sync_data().map_err(FsError::io("flush"))
+        }));
+        Ok(())
+    }
+
+    /// Waits for the flush that was begun. A failure is told once for each file: who
+    /// went on after one would never hear of what was lost.
+    async fn end(&mut self) -> Result<(), FsError> {
+        match self.flushing.take() {
+            Some(flushing) => joined(flushing).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_all(mut staged: StagedFile, pieces: &[Bytes]) -> Result<StagedFile, FsError> {
+    for piece in pieces {
+        staged.write(piece)?;
+    }
+    Ok(staged)
+}
+
 /// A body, in pieces of the length that suits the writer.
 struct Pieces {
     /// `None` once it has ended.
@@ -345,7 +407,24 @@ impl Pieces {
         self.rest.is_none()
     }
 
-    /// At least `enough` bytes, or all that are left.
+    /// At least `enough` bytes, or all that are left, as they came.
+    async fn gather(&mut self, enough: usize) -> Result<Vec<Bytes>, StreamError> {
+        let (mut pieces, mut length) = (Vec::new(), 0);
+        while length < enough
+            && let Some(stream) = &mut self.rest
+        {
+            match stream.next().await.transpose()? {
+                None => self.rest = None,
+                Some(piece) => {
+                    length += piece.len();
+                    pieces.push(piece);
+                }
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// At least `enough` bytes, or all that are left, in one piece.
     async fn next(&mut self, enough: usize) -> Result<Bytes, StreamError> {
         if let Some(whole) = self.whole.take() {
             return Ok(whole);

@@ -6,6 +6,7 @@
 mod disk;
 mod links;
 mod locks;
+mod long;
 mod staging;
 
 use std::{

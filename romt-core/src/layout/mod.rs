@@ -1,5 +1,8 @@
 //! Every path rule of the mirror tree.
 
+mod dist;
+mod rustup;
+
 use serde::Deserialize;
 
 use crate::{
@@ -7,11 +10,18 @@ use crate::{
     ports::{Store, StoreError},
 };
 
+/// The directory of the crates.
+const CRATES: &str = "crates";
+
 /// What says how the crates' directories are spelt, beside them.
 const CONFIG: &str = "config.toml";
 
 /// The largest `crates/config.toml`, in bytes.
 const MAX_LAYOUT_FILE: u64 = 64 * 1024;
+
+pub use dist::DistLayout;
+pub(crate) use dist::manifest_path;
+pub use rustup::RustupLayout;
 
 /// What a new mirror writes into `crates/config.toml`, byte for byte as romt for
 /// Python does.
@@ -28,30 +38,51 @@ const MIXED_LAYOUT_FILE: &str = "prefix = \"mixed\"\narchive_prefix = \"lower\"\
 /// .romt/…                                         what only romt reads
 /// ```
 ///
-/// The tree is that of romt for Python. No other code builds a path of it.
+/// Toolchains and rustup have their own: [`DistLayout`] and [`RustupLayout`]. The tree is that of romt for Python. No other code builds a path of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MirrorLayout {
     prefix: PrefixStyle,
     archive_prefix: PrefixStyle,
-    crates: CratesAt,
+    crates: PartAt,
 }
 
-/// Where in a store the crate files are.
+/// Where in a store a part of a mirror is: the crates, the toolchains, rustup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CratesAt {
-    /// In `crates`, beside what else a mirror has.
+pub enum PartAt {
+    /// In a directory of its own (`crates`, `dist`, `rustup`), beside what else a
+    /// mirror has.
     #[default]
     Directory,
-    /// At the root: the store is nothing but the crates' directory.
+    /// At the root: the store is nothing but this part.
     Root,
 }
 
-impl CratesAt {
-    fn key(self, rest: &str) -> Key {
+impl PartAt {
+    fn key(self, directory: &str, rest: &str) -> Key {
         match self {
-            Self::Directory => known_key(&format!("crates/{rest}")),
+            Self::Directory => known_key(&format!("{directory}/{rest}")),
             Self::Root => known_key(rest),
         }
+    }
+
+    fn root(self, directory: &str) -> Option<Key> {
+        match self {
+            Self::Directory => Some(known_key(directory)),
+            Self::Root => None,
+        }
+    }
+}
+
+/// What is in `directory` by the layout of an archive, or of a mirror: the rest of
+/// `key`, if it is there.
+fn rest_of(at: PartAt, directory: &str, key: &Key) -> Option<String> {
+    match at {
+        PartAt::Directory => key
+            .as_str()
+            .strip_prefix(directory)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .map(str::to_owned),
+        PartAt::Root => Some(key.as_str().to_owned()),
     }
 }
 
@@ -85,24 +116,26 @@ impl MirrorLayout {
         Self {
             prefix,
             archive_prefix: prefix,
-            crates: CratesAt::Directory,
+            crates: PartAt::Directory,
         }
     }
 
     /// The layout of the mirror in `store`: what its `crates/config.toml` says,
     /// or lower-case directories if it has none.
     pub async fn load(store: &dyn Store) -> Result<Self, LayoutError> {
-        Self::load_at(store, CratesAt::Directory, PrefixStyle::Lower).await
+        Self::load_at(store, PartAt::Directory, PrefixStyle::Lower).await
     }
 
     /// The layout of a store whose crates are `at` a place of their own, and in
     /// directories of the style `unstated` if no `config.toml` is there to say.
     pub async fn load_at(
         store: &dyn Store,
-        at: CratesAt,
+        at: PartAt,
         unstated: PrefixStyle,
     ) -> Result<Self, LayoutError> {
-        let stated = store.try_read(&at.key(CONFIG), MAX_LAYOUT_FILE).await?;
+        let stated = store
+            .try_read(&at.key(CRATES, CONFIG), MAX_LAYOUT_FILE)
+            .await?;
         let Some((_, bytes)) = stated else {
             return Ok(Self {
                 crates: at,
@@ -131,7 +164,7 @@ impl MirrorLayout {
     /// Writes `crates/config.toml` if the mirror has none, then
     /// [loads](Self::load) the layout.
     pub async fn load_or_init(store: &dyn Store) -> Result<Self, LayoutError> {
-        Self::init_at(store, CratesAt::Directory, PrefixStyle::Lower).await?;
+        Self::init_at(store, PartAt::Directory, PrefixStyle::Lower).await?;
         Self::load(store).await
     }
 
@@ -139,10 +172,10 @@ impl MirrorLayout {
     /// are to be spelt like this, and those of archives in lower case.
     pub async fn init_at(
         store: &dyn Store,
-        at: CratesAt,
+        at: PartAt,
         style: PrefixStyle,
     ) -> Result<(), LayoutError> {
-        let key = at.key(CONFIG);
+        let key = at.key(CRATES, CONFIG);
         if store.try_head(&key).await?.is_some() {
             return Ok(());
         }
@@ -160,10 +193,7 @@ impl MirrorLayout {
 
     /// The directory of the crates; `None` if it is the store's own.
     pub fn crates_root(&self) -> Option<Key> {
-        match self.crates {
-            CratesAt::Directory => Some(known_key("crates")),
-            CratesAt::Root => None,
-        }
+        self.crates.root(CRATES)
     }
 
     /// How the directories above a crate are spelt in the mirror.
@@ -180,8 +210,10 @@ impl MirrorLayout {
     pub fn crate_file(&self, name: &CrateName, version: &Version) -> Key {
         let directory = Key::escape_segment(name.as_str());
         let prefix = self.prefix_of(name);
-        self.crates
-            .key(&format!("{prefix}/{directory}/{name}-{version}.crate"))
+        self.crates.key(
+            CRATES,
+            &format!("{prefix}/{directory}/{name}-{version}.crate"),
+        )
     }
 
     /// Where the crate's index file is among the plain sparse files.
@@ -205,6 +237,16 @@ impl MirrorLayout {
     fn prefix_of(self, name: &CrateName) -> String {
         escaped_prefix(&name.prefix(self.prefix))
     }
+}
+
+/// What a digest file is called beside `key`.
+pub(crate) fn sha256_beside(key: &Key) -> Key {
+    known_key(&format!("{key}.sha256"))
+}
+
+/// What a signature is called beside `key`.
+pub(crate) fn signature_beside(key: &Key) -> Key {
+    known_key(&format!("{key}.asc"))
 }
 
 /// Two letters can make no device name, but the rule is the key's to know.
