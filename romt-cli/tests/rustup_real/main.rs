@@ -16,6 +16,7 @@ mod dist_support;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod carry;
 mod moving;
 mod steps;
 mod tree;
@@ -23,6 +24,7 @@ mod user;
 
 use std::{fs, path::Path, time::Instant};
 
+use carry::Carry;
 use dist_support::{Channel, Components, DistTree, Release};
 use support::{
     process::{Running, romt},
@@ -83,6 +85,54 @@ fn name_toolchains(user: &User<'_>) {
         assert_eq!(steps::date_of(user, toolchain), date, "{toolchain}");
     }
     steps::want_what_is_not_there(user);
+}
+
+#[test]
+fn j38_what_was_carried_over_the_air_gap_is_as_good_as_upstream() {
+    let Some(rustup) = rustup_of_this_machine() else {
+        println!("skipped: there is no rustup");
+        return;
+    };
+    let (real, stand_ins) = match (Components::installed(), Components::stand_ins()) {
+        (Ok(real), Ok(stand_ins)) => (real, stand_ins),
+        (Err(reason), _) | (_, Err(reason)) => {
+            println!("skipped: {reason}");
+            return;
+        }
+    };
+    let begun = Instant::now();
+    let tripwire = Tripwire::new();
+    let mut carry = Carry::new(&tripwire);
+    carry.release(&release(Channel::Stable, OLD), &real);
+    carry.release(&release(Channel::Beta, BETA), &stand_ins);
+    carry.release(&release(Channel::Nightly, NIGHTLY), &stand_ins);
+    let first = carry.export("stable beta nightly", &real.host, &[]);
+    carry.release(&release(Channel::Nightly, LATER_NIGHTLY), &stand_ins);
+    let second = carry.export("nightly", &real.host, &[]);
+    carry.release(&release(Channel::Stable, NEW), &real);
+    let third = carry.export(
+        "stable",
+        &real.host,
+        &["--profile", "default", "--components", "rust-src"],
+    );
+    let mut program = fs::read(&rustup).expect("rustup can be read");
+    program.extend(b"another");
+    carry.release_rustup(RUSTUP, &real.host, &program);
+    carry.export_rustup(&real.host);
+    carry.stop_upstream();
+    println!("all is packed after {:?}", begun.elapsed());
+
+    carry.import(first);
+    carry.import(second);
+    let (server, url) = serve(&carry.offline(), &tripwire);
+    let user = User::new(&rustup, &url, &tripwire);
+    work_with_toolchains(&user, || carry.import(third));
+    name_toolchains(&user);
+    carry.import_rustup();
+    steps::update_rustup(&user, RUSTUP, &program);
+    drop(server.stop());
+    assert_eq!(tripwire.touched(), 0, "somebody asked the world");
+    println!("all is done after {:?}", begun.elapsed());
 }
 
 #[test]

@@ -1,0 +1,46 @@
+//! `romt toolchain` and `romt rustup`, with the Python tool of the same name as judge.
+//!
+//! Every scenario runs with a tool, ours or the Python one, against a distribution
+//! server that a test makes: on loopback, or in a directory. What the two tools promise
+//! alike is tested with both, so that an expectation which the Python tool does not meet
+//! is found out. The numbers of the statements are those of the list of compatibility
+//! tests.
+
+#![allow(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
+#![cfg(unix)]
+
+// Each of the tests uses another part of it.
+#[allow(dead_code)]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod world;
+
+/// For each function that takes a tool, one test with ours and one with the
+/// Python tool.
+macro_rules! with_each_tool {
+    ($($name:ident),* $(,)?) => {
+        mod ours {
+            $(#[test]
+            fn $name() {
+                super::$name(crate::world::Tool::Ours);
+            })*
+        }
+        mod python {
+            $(#[test]
+            #[cfg_attr(not(romt_python_tool), ignore = "ROMT_PYTHON_TOOL names no judge")]
+            fn $name() {
+                super::$name(crate::world::Tool::Python);
+            })*
+        }
+    };
+}
+
+mod archives;
+mod download;
+mod exchange;
+mod lists;
+mod rustup;
+mod signatures;
+mod since;
+mod usage;
