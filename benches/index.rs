@@ -17,7 +17,7 @@ use romt_benches::{
     figures::{Samples, Target, ratio},
     git_index::{COMMITS, MadeIndex, TIP, git},
     process::{argument, is_installed, timed},
-    python_romt,
+    python_romt, released,
     usage::Usage,
 };
 
@@ -41,7 +41,7 @@ fn main() -> Result<(), Failure> {
     let crates = argument("--crates").map_or(Ok(CRATES), |text| text.parse())?;
     let rounds = argument("--rounds").map_or(Ok(ROUNDS), |text| text.parse())?;
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let romt = build(argument("--romt"))?;
+    let romt = released::romt(argument("--romt"))?;
     let python = python_romt::install(&place);
     if python.is_none() {
         println!("the Python tool cannot be installed: romt is not compared with it");
@@ -65,24 +65,6 @@ fn main() -> Result<(), Failure> {
     println!("\n{crates} crates, {COMMITS} commits, {rounds} rounds");
     print(&measured);
     Ok(())
-}
-
-/// The program `romt`, as released: the one that is given, or one made now.
-fn build(given: Option<String>) -> Result<PathBuf, Failure> {
-    if let Some(given) = given {
-        return Ok(fs::canonicalize(given)?);
-    }
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let build = ["build", "--release", "-p", "romt-cli", "--bin", "romt"];
-    timed(
-        Command::new(cargo)
-            .args(build)
-            .current_dir(env!("CARGO_MANIFEST_DIR")),
-    )?;
-    // The bench itself is at `release/deps/index-…`.
-    let bench = std::env::current_exe()?;
-    let release = bench.ancestors().nth(2).ok_or("the bench is nowhere")?;
-    Ok(release.join("romt"))
 }
 
 /// What was measured.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`registry`] | a made-up registry, as static files |
 //! | [`git_index`] | a made-up git index, with a history |
+//! | [`toolchain`] | a made-up release, as a mirror has it |
 //! | [`bundle`] | what `git bundle create` does, through the library |
 //! | [`nginx`] | a web server over a directory, for a while |
 //! | [`mirror`] | what `romt up` and `romt serve` do, in a process of its own |
 //! | [`curl`], [`wrk`] | the ceiling and the load |
 //! | [`python_romt`] | the tool that romt is to replace |
+//! | [`released`] | the program `romt` as users run it |
 //! | [`process`], [`usage`] | running and timing other programs |
 //! | [`figures`] | medians and how they are printed |
 
@@ -21,6 +23,8 @@ pub mod nginx;
 pub mod process;
 pub mod python_romt;
 pub mod registry;
+pub mod released;
+pub mod toolchain;
 pub mod usage;
 pub mod wrk;
 
