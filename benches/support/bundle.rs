@@ -7,7 +7,7 @@ use romt_index::{GitIndex, GitOptions};
 
 use crate::{Failure, process::argument};
 
-/// Has a bench [`write`] a bundle of the repository that is named next.
+/// Has a bench [`write()`] a bundle of the repository that is named next.
 pub const OF: &str = "--write-bundle-of";
 
 /// Writes a bundle through the library, as `git bundle create` does: of the

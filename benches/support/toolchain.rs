@@ -50,7 +50,7 @@ pub struct Toolchain {
 impl Toolchain {
     /// Writes a release whose components have `bytes` bytes and little more below
     /// `dist`, incompressible and the same every time. Each `part`-th of every size in
-    /// [`COMPONENTS`] is taken, so that a small release has as many files as a large
+    /// `COMPONENTS` is taken, so that a small release has as many files as a large
     /// one.
     pub fn generate(dist: &Path, bytes: u64, part: u64) -> Result<Self, Failure> {
         let dated = dist.join(DATE);

@@ -17,6 +17,7 @@ mod fault_support;
 mod archive;
 mod archives;
 mod brought;
+mod disk;
 mod kill;
 mod moving;
 mod release;

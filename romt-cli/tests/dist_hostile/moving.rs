@@ -38,6 +38,25 @@ fn hostile_m09_no_name_goes_back() {
 }
 
 #[test]
+fn hostile_m09_a_date_in_the_future_is_told_and_not_judged() {
+    let world = World::new();
+    let mirror = world.mirror();
+    let (now, later) = (
+        stable("1.95.0", "2026-03-07"),
+        stable("9.95.0", "2999-03-08"),
+    );
+    let download = ["-s", "stable", "-t", "all", "download"];
+    for (release, told) in [(&now, false), (&later, true)] {
+        world.publish(release);
+        let ended = run(mirror.toolchain(&download));
+        let needle = "which is in the future by this clock";
+        assert_eq!(ended.text().contains(needle), told, "{}", ended.text());
+        ended.assert(0, &[]);
+        mirror.check(&[&now, &later]).unwrap();
+    }
+}
+
+#[test]
 fn hostile_m13_nothing_with_a_date_changes() {
     let world = World::new();
     let mirror = world.mirror();

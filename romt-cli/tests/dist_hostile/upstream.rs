@@ -1,13 +1,12 @@
 //! Upstreams that fail, or lie.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use romt_core::Sha256Digest;
 use romt_store::conformance::scripted::{Fault, ScriptedServer};
 use tokio::runtime::Runtime;
 
 use crate::{
-    fault_support::tmpfs::Tmpfs,
     release::{HOST, Release, SERVER, named, nightly},
     world::{World, run},
 };
@@ -185,38 +184,4 @@ fn hostile_x01_a_second_writer_is_told_and_changes_nothing() {
     first.kill().unwrap();
     first.wait().unwrap();
     mirror.check(&[&nightly(OLD)]).unwrap();
-}
-
-#[test]
-fn hostile_f01_f08_full_and_read_only_disks_lose_nothing() {
-    let world = World::new();
-    fs::create_dir_all(world.path("disk")).unwrap();
-    let Some(disk) = Tmpfs::mount(&world.path("disk"), "16m") else {
-        return;
-    };
-    let mirror = world.mirror_at("disk");
-    let (old, new) = (nightly(OLD), nightly(NEW).with_extra(10, 60_000));
-    world.publish(&old);
-    mirror.download("nightly");
-    world.publish(&new);
-    let download = || mirror.toolchain(&["-s", "nightly", "-t", "all", "download"]);
-    let mut failed = 0;
-    for size in [160, 240, 320, 400, 480, 560] {
-        disk.remount(&format!("size={size}k"));
-        let ended = run(download());
-        if ended.code != Some(0) {
-            failed += 1;
-            ended.assert(5, &[]);
-            let shown = fs::read(mirror.dist().join(named("nightly"))).unwrap();
-            assert_eq!(shown, old.manifest().as_bytes());
-        }
-        mirror.check(&[&old, &new]).unwrap();
-    }
-    assert!(failed >= 2, "{failed}");
-    disk.remount("size=16m,ro");
-    run(download()).assert(5, &["Read-only file system"]);
-    run(mirror.toolchain(&["-s", "nightly", "verify"])).assert(0, &[]);
-    disk.remount("size=16m,rw");
-    run(download()).assert(0, &[]);
-    mirror.check(&[&old, &new]).unwrap();
 }

@@ -1,6 +1,9 @@
 //! Getting a manifest, and judging it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 
@@ -22,6 +25,9 @@ pub(super) const MAX_SHA256_FILE: u64 = 4 << 10;
 
 /// The longest signature file, in bytes.
 pub(super) const MAX_SIGNATURE: u64 = 64 << 10;
+
+/// In seconds. Somewhere it is tomorrow already.
+const A_DAY: u64 = 86_400;
 
 /// How often a manifest is asked for whose digest file is of another one.
 const TRIES: u32 = 3;
@@ -94,7 +100,19 @@ impl DistSession {
         let file = self.member_of(name);
         let release = self.judge(&file, name, &bytes, signature, digest_file)?;
         self.compare_with_here(&release).await?;
+        self.note_future(&release);
         Ok(release)
+    }
+
+    /// Tells of a release that is not out yet by our clock, which may well be wrong.
+    fn note_future(&self, release: &Release) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_secs());
+        let (date, file) = (release.manifest.date(), self.member_of(&release.name));
+        if date.begins_at() > now.saturating_add(A_DAY) {
+            let message = format!("{file} is dated {date}, which is in the future by this clock");
+            self.events.emit(Event::Note { message });
+        }
     }
 
     async fn fetch_trio(
