@@ -62,6 +62,8 @@ pub(super) struct Unpacking {
     pub(super) new: u64,
     /// What was put where nothing was.
     pub(super) placed: Vec<Key>,
+    /// What is to be put beside components.
+    pub(super) beside: Vec<(Key, Bytes)>,
     /// What was read to find out that a manifest's own files are over.
     pub(super) next: Option<FedFile>,
 }
@@ -206,6 +208,7 @@ impl DistSession {
             manifests: 0,
             new: 0,
             placed: Vec::new(),
+            beside: Vec::new(),
             next: None,
         };
         let taken = self.take_files(&mut unpacking).await;
@@ -241,6 +244,7 @@ impl DistSession {
             }
             self.take_file(unpacking, file).await?;
         }
+        self.put_beside_all(unpacking).await?;
         let nothing = |what: String| DistError::BringsNothing {
             archive: unpacking.name.clone(),
             what,

@@ -9,11 +9,14 @@ use super::{
     unpack::{Known, Unpacking},
 };
 use crate::{
-    Event, StoreExt as _,
+    Event, Key, StoreExt as _,
     layout::{sha256_beside, signature_beside},
     ports::{Body, Evidence, PutOptions, Sha256Verifier, StoreError, StreamError, Verifier as _},
     transfer::FedFile,
 };
+
+/// How many small files wait to be put beside components.
+const BESIDE: usize = 128;
 
 impl DistSession {
     /// Takes a component and what is beside it.
@@ -36,6 +39,7 @@ impl DistSession {
         if before == Before::Nothing {
             unpacking.placed.push(key.clone());
         }
+        let mut has_digest_file = false;
         while let Some(file) = unpacking.next_file().await? {
             match file.entry.path.strip_prefix(member.as_str()) {
                 Some(".sha256") => {
@@ -48,14 +52,15 @@ impl DistSession {
                             expected: wanted.file.digest,
                         });
                     }
+                    has_digest_file = true;
                     if self.digest_beside(&key).await? != Some(stated) {
-                        let at = sha256_beside(&key);
-                        self.put_unless_same(&at, text, MAX_SHA256_FILE).await?;
+                        unpacking.beside.push((sha256_beside(&key), text));
                     }
                 }
                 Some(".asc") => {
                     let signature = unpacking.small(file, MAX_SIGNATURE).await?;
-                    self.take_signature(wanted, signature).await?;
+                    let signature = self.take_signature(wanted, signature).await?;
+                    unpacking.beside.extend(signature);
                 }
                 _ => {
                     unpacking.next = Some(file);
@@ -63,7 +68,12 @@ impl DistSession {
                 }
             }
         }
-        self.put_digest_file(wanted).await?;
+        if !has_digest_file {
+            self.put_digest_file(wanted).await?;
+        }
+        if unpacking.beside.len() >= BESIDE {
+            self.put_beside_all(unpacking).await?;
+        }
         let label = self.label(wanted);
         if is_new {
             unpacking.new += 1;
@@ -76,11 +86,26 @@ impl DistSession {
         Ok(())
     }
 
-    /// Keeps a signature that could be one; whether it fits is seen when the component
-    /// is verified.
-    async fn take_signature(&self, wanted: &Wanted, signature: Bytes) -> Result<(), DistError> {
+    /// Stores what was to be put beside components, many files at once: flushing them
+    /// together costs little more than one.
+    pub(super) async fn put_beside_all(&self, unpacking: &mut Unpacking) -> Result<(), DistError> {
+        let files = std::mem::take(&mut unpacking.beside).into_iter();
+        let puts = files.map(|(key, bytes)| async move {
+            self.put_unless_same(&key, bytes, MAX_SIGNATURE).await
+        });
+        let put = futures::future::join_all(puts).await;
+        put.into_iter().collect()
+    }
+
+    /// A signature to be kept, if it could be one; whether it fits is seen when the
+    /// component is verified.
+    async fn take_signature(
+        &self,
+        wanted: &Wanted,
+        signature: Bytes,
+    ) -> Result<Option<(Key, Bytes)>, DistError> {
         let Some(verifier) = self.options.signatures.verifier() else {
-            return Ok(());
+            return Ok(None);
         };
         let label = self.label(wanted);
         if let Err(error) = verifier.begin(&label, &signature) {
@@ -92,9 +117,9 @@ impl DistSession {
         let other = here.is_some_and(|here| here != signature);
         // A good one is not given up for one of which nobody knows.
         if other && matches!(self.look_at(wanted, false).await, Found::Right) {
-            return Ok(());
+            return Ok(None);
         }
-        self.put_unless_same(&at, signature, MAX_SIGNATURE).await
+        Ok(Some((at, signature)))
     }
 
     /// Stores a component unless it is here; the archive's is judged in any case.
