@@ -87,6 +87,8 @@ impl<'t> User<'t> {
                 command.env_remove(&*name);
             }
         }
+        // With it, rustup leaves itself as it is.
+        command.env_remove("CI");
         self.tripwire.guard(&mut command);
         command
             .args(args)
