@@ -20,6 +20,9 @@ Examples:
                                    mirror two crates and all that they depend on
   romt serve --mirror /media/disk  serve a mirror that was carried here
   romt client-config --write       point the project in this directory at the mirror
+  romt crate export                carry what is new in the whole registry
+  romt toolchain -s stable -t linux download pack
+                                   carry a toolchain; `romt rustup` carries rustup
 
 Exit status: 0 done, 1 some items failed and were held back, 2 bad usage, 3 a digest
 differs, 4 refused, 5 the disk failed, 6 another romt is writing, 7 upstream failed,

@@ -218,6 +218,16 @@ pub(super) fn create_archive(
     }
 }
 
+/// Writes a small file that has its name once it is whole.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    use io::Write as _;
+    let written = create_archive(path)().and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.commit()
+    });
+    written.map_err(|error| CliError::from_io("write", shown(path), &error))
+}
+
 /// Like romt for Python, a name that does not end in `.gz` is that of a plain tar.
 pub(super) fn compression(
     archive: &Path,

@@ -146,8 +146,7 @@ impl Run<'_> {
         }
         if let Some(path) = &self.args.carry.carried {
             let text = packed.carried.render();
-            std::fs::write(path, text)
-                .map_err(|error| CliError::from_io("write", shown(path), &error))?;
+            setup::write_whole(path, text.as_bytes())?;
         }
         Ok(())
     }
