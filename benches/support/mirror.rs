@@ -70,7 +70,9 @@ pub fn run_if_child() -> Result<bool, Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [SYNC, mirror, lockfile, index, policy] => {
-            runtime()?.block_on(sync_here(mirror, lockfile, index, policy))?;
+            let given = [mirror, lockfile, index, policy].map(str::to_owned);
+            // As `romt up` does.
+            runtime()?.block_on(async { tokio::spawn(sync_here(given)).await })??;
         }
         [SERVE, mirror] => runtime()?.block_on(serve_here(mirror))?,
         _ => return Ok(false),
@@ -161,12 +163,12 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 #[expect(clippy::print_stdout, reason = "this is how the child answers")]
-async fn sync_here(mirror: &str, lockfile: &str, index: &str, policy: &str) -> Result<(), Failure> {
+async fn sync_here([mirror, lockfile, index, policy]: [String; 4]) -> Result<(), Failure> {
     let phases = Arc::new(Phases {
         began: Instant::now(),
         until: Mutex::default(),
     });
-    let policy = match policy {
+    let policy = match policy.as_str() {
         "never" => SyncPolicy::Never,
         _ => SyncPolicy::Batch,
     };
@@ -174,7 +176,10 @@ async fn sync_here(mirror: &str, lockfile: &str, index: &str, policy: &str) -> R
     let store = Arc::new(FsStore::create_with(mirror, options)?);
     let mirror = Mirror::new(store.clone(), Arc::new(SnapshotIndex::new(store.clone())));
     let http = HttpOptions::default().with_proxy(Some(ProxyChoice::Direct));
-    let source = Arc::new(HttpSource::new(HttpClient::new(http)?, Url::parse(index)?)?);
+    let source = Arc::new(HttpSource::new(
+        HttpClient::new(http)?,
+        Url::parse(&index)?,
+    )?);
     let sparse = SparseIndex::new(source.clone()).with_cache(store);
     let upstream = Upstream::new(Arc::new(sparse), source);
     let lockfile = Lockfile::parse(&std::fs::read_to_string(lockfile)?, None)?;

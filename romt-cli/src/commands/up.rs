@@ -107,10 +107,14 @@ async fn sync(
         .with_holder("romt up")
         .with_cancel(signals.stop.clone());
     let mirror = directory.mirror();
-    let outcome = mirror
-        .sync(&upstream, &chosen.selection, &options, events)
-        .await?;
-    Ok(outcome)
+    let selection = chosen.selection.clone();
+    // As a task of its own it runs where its questions are answered; the thread that
+    // waits here would have to be woken for each.
+    let work = async move { mirror.sync(&upstream, &selection, &options, events).await };
+    match tokio::spawn(work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(error) => Err(CliError::from_error(romt_core::ErrorClass::Bug, &error)),
+    }
 }
 
 /// The server of `up`: none, one that is to come, or one that runs.

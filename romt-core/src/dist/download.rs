@@ -64,7 +64,8 @@ impl DistSession {
                 let found = self.look_at(wanted, true).await;
                 Ok::<_, DistError>((wanted, found))
             })
-            .buffered(cores * 2);
+            .buffered(cores * 2)
+            .boxed();
         let mut lacking = Vec::new();
         while let Some(looked) = looks.next().await {
             if self.options.cancel.is_cancelled() {

@@ -28,7 +28,8 @@ impl DistSession {
                 };
                 (wanted, self.judge_found(wanted, &found).await)
             })
-            .buffered(cores * 2);
+            .buffered(cores * 2)
+            .boxed();
         let mut outcome = ComponentOutcome::default();
         while let Some((wanted, fault)) = looks.next().await {
             if self.options.cancel.is_cancelled() {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use crate::{
     ErrorClass, Key, MirrorLayout, Sha256Digest, Sha256Hasher, StoreExt as _,
@@ -47,7 +50,7 @@ pub(super) fn check_all<'a>(
     layout: MirrorLayout,
     rows: &'a Rows,
     look: Look,
-) -> impl Stream<Item = (&'a CrateName, &'a VersionRow, Found)> + Send + 'a {
+) -> BoxStream<'a, (&'a CrateName, &'a VersionRow, Found)> {
     let cores = std::thread::available_parallelism().map_or(4, usize::from);
     stream::iter(rows.iter())
         .map(move |(name, row)| {
@@ -59,6 +62,7 @@ pub(super) fn check_all<'a>(
             }
         })
         .buffered(cores * 4)
+        .boxed()
 }
 
 /// Looks at one crate.

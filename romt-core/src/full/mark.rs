@@ -191,7 +191,8 @@ impl Session {
                 let key = self.mirror.layout.crate_file(name, &row.version);
                 (name, row, self.mirror.store.persist(&key).await)
             })
-            .buffered(FLUSHES);
+            .buffered(FLUSHES)
+            .boxed();
         while let Some((name, row, kept)) = kept.next().await {
             match kept {
                 Ok(()) => {}

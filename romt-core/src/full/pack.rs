@@ -234,18 +234,17 @@ impl Session {
         feed.send(Parcel::Bundle { size }).await;
         feed.send_all(body, None).await?;
         let (store, layout) = (&self.mirror.store, self.mirror.layout);
-        let mut loaded = std::pin::pin!(
-            stream::iter(rows.iter())
-                .map(|(name, row)| {
-                    let key = layout.crate_file(name, &row.version);
-                    let task = tokio::spawn(load(store.clone(), key.clone(), row.checksum));
-                    async move {
-                        let loaded = task.await.expect("reading a crate does not panic");
-                        (name, row, key, loaded)
-                    }
-                })
-                .buffered(READ_AHEAD)
-        );
+        let mut loaded = stream::iter(rows.iter())
+            .map(|(name, row)| {
+                let key = layout.crate_file(name, &row.version);
+                let task = tokio::spawn(load(store.clone(), key.clone(), row.checksum));
+                async move {
+                    let loaded = task.await.expect("reading a crate does not panic");
+                    (name, row, key, loaded)
+                }
+            })
+            .buffered(READ_AHEAD)
+            .boxed();
         let (mut crates, mut left_out) = (0, Vec::new());
         while let Some((name, row, key, loaded)) = loaded.next().await {
             if self.options.cancel.is_cancelled() {

@@ -102,7 +102,8 @@ impl InstallerSession {
         let mut outcome = FetchedInstallers::default();
         let mut looks = stream::iter(targets)
             .map(|target| async move { (target, self.check(version, target).await) })
-            .buffered(READS);
+            .buffered(READS)
+            .boxed();
         while let Some((target, checked)) = looks.next().await {
             if self.options.cancel.is_cancelled() {
                 return Err(InstallerError::Cancelled);

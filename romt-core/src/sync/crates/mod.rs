@@ -119,7 +119,8 @@ impl Run<'_> {
         });
         let lookups = pins.by_crate().map(|pins| self.plan_crate(pins));
         let mut plans = Vec::new();
-        let mut lookups = stream::iter(lookups).buffered(self.jobs() * INDEX_LOOKUPS_PER_JOB);
+        let width = self.jobs() * INDEX_LOOKUPS_PER_JOB;
+        let mut lookups = stream::iter(lookups).buffered(width).boxed();
         while let Some(plan) = lookups.next().await {
             let Some(plan) = plan? else { continue };
             outcome.present += plan.present;
