@@ -7,6 +7,7 @@ mod error;
 mod full;
 mod mirror_dir;
 mod report;
+mod sealing;
 mod selection;
 mod signals;
 mod upstream;

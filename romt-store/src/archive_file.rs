@@ -2,9 +2,10 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek as _, Write},
     path::{Path, PathBuf},
     thread::{self, JoinHandle},
+    time::SystemTime,
 };
 
 use romt_core::transfer::ArchiveOutput;
@@ -174,6 +175,8 @@ fn is_at(_: &File, path: &Path) -> bool {
 pub struct ArchiveInput {
     file: File,
     size: u64,
+    /// When it was last written to, where the system tells.
+    written: Option<SystemTime>,
     read: u64,
 }
 
@@ -186,12 +189,19 @@ impl ArchiveInput {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let file = File::open(path)?;
-        let size = file.metadata()?.len();
+        let meta = file.metadata()?;
         Ok(Self {
             file,
-            size,
+            size: meta.len(),
+            written: meta.modified().ok(),
             read: 0,
         })
+    }
+
+    /// Goes back to the begin, to read it once more.
+    pub(crate) fn rewind(&mut self) -> io::Result<()> {
+        self.read = 0;
+        self.file.rewind()
     }
 }
 
@@ -200,12 +210,17 @@ impl Read for ArchiveInput {
         let count = self.file.read(buffer)?;
         self.read += count as u64;
         if count == 0 && !buffer.is_empty() {
-            let now = self.file.metadata()?.len();
+            let meta = self.file.metadata()?;
+            let now = meta.len();
             if now != self.size || self.read != self.size {
                 let (was, read) = (self.size, self.read);
                 let what = format!(
                     "the archive had {was} bytes and now has {now}, of which {read} could be read"
                 );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
+            if meta.modified().ok() != self.written {
+                let what = "the archive was written to while it was read";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             }
         }

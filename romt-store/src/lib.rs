@@ -16,6 +16,7 @@
 //! | signature verifier | trusts |
 //! |---|---|
 //! | [`OpenPgp`] | what a pinned OpenPGP key has signed |
+//! | [`Operators`] | what enough people have signed |
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -31,6 +32,7 @@ mod memory;
 mod openpgp;
 mod path;
 mod range;
+mod sealed;
 mod store_source;
 
 pub use archive_file::{ArchiveFile, ArchiveInput};
@@ -38,6 +40,7 @@ pub use cargo_home::{CachedCrate, CargoHomeError, CargoHomeSource, SeededSource}
 pub use fs::{FsOpenError, FsStore, FsStoreOptions, SyncPolicy};
 pub use http::{HttpClient, HttpOptions, HttpSource, PLAIN_HTTP_REFUSED, ProxyChoice};
 pub use memory::MemoryStore;
-pub use openpgp::{KeyFileError, OpenPgp};
+pub use openpgp::{KeyFileError, OpenPgp, Operators};
 pub use path::PathSource;
+pub use sealed::{Seal, SealError, SealedArchive, open_archive};
 pub use store_source::StoreSource;

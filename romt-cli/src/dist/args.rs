@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use romt_core::toolchain::{FormatChoice, Profile};
 
+use crate::sealing::SealArgs;
+
 const EXAMPLES: &str = "\
 Commands run in the order given; each is one of:
   download        fetch what SPEC and TARGET select, then fixup
@@ -91,6 +93,8 @@ pub(crate) struct CommonArgs {
         allow_negative_numbers = true
     )]
     pub(crate) timeout: i64,
+    #[command(flatten)]
+    pub(crate) seal: SealArgs,
     /// How hard the archive is compressed, 0 to 9
     #[arg(long, value_name = "0-9", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub(crate) compress_level: Option<u8>,

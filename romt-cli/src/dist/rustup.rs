@@ -267,7 +267,7 @@ impl Run<'_> {
         }
         self.report.begin("pack");
         self.out.busy("packing");
-        let create = setup::create_archive(archive);
+        let create = self.args.common.seal.create(archive, "rustup");
         let compression = setup::compression(archive, self.args.common.compress_level, 6)?;
         self.session.pack(&here, create, compression).await?;
         Ok(())
@@ -277,9 +277,10 @@ impl Run<'_> {
         let archive = &self.args.archive;
         let name = shown(archive);
         self.out.say(1, format_args!("Unpacking archive: {name}"));
-        let input = setup::open_archive(archive)?;
         self.report.begin("unpack");
         self.out.busy("unpacking");
+        let seal = &self.args.common.seal;
+        let input = seal.open(archive, "rustup", self.out).await?;
         let unpacked = self.session.unpack(input, name.as_str()).await?;
         self.out.end();
         let versions = unpacked.versions;

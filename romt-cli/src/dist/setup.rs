@@ -14,7 +14,7 @@ use romt_core::{
     toolchain::{ComponentFilter, ReleaseDate, TargetChoice},
     transfer::{ArchiveOutput, Compression, GzipLevel},
 };
-use romt_store::{ArchiveFile, ArchiveInput, FsStore, OpenPgp};
+use romt_store::{ArchiveFile, FsStore, OpenPgp};
 
 use super::args::{CommonArgs, FormatArg, RustupArgs, SelectArgs, ToolchainArgs, TrustArgs};
 use crate::{
@@ -198,32 +198,12 @@ pub(super) fn text(path: &Path) -> Result<String, CliError> {
         .map_err(|_| CliError::usage(format!("{} is not UTF-8", shown(path))))
 }
 
-/// Opens an archive to be read.
-pub(super) fn open_archive(path: &Path) -> Result<Box<dyn io::Read + Send>, CliError> {
-    let archive = ArchiveInput::open(path).map_err(|error| {
-        let name = shown(path);
-        CliError::usage(format!("could not open the archive {name}")).caused_by(&error)
-    })?;
-    Ok(Box::new(archive))
-}
-
-/// What begins an archive at `path`.
-pub(super) fn create_archive(
-    path: &Path,
-) -> impl FnOnce() -> io::Result<Box<dyn ArchiveOutput>> + Send + use<> {
-    let path = path.to_owned();
-    move || {
-        let file = ArchiveFile::create(&path)?;
-        Ok(Box::new(file) as Box<dyn ArchiveOutput>)
-    }
-}
-
 /// Writes a small file that has its name once it is whole.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     use io::Write as _;
-    let written = create_archive(path)().and_then(|mut file| {
+    let written = ArchiveFile::create(path).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.commit()
+        Box::new(file).commit()
     });
     written.map_err(|error| CliError::from_io("write", shown(path), &error))
 }

@@ -132,7 +132,7 @@ impl Run<'_> {
         let since = self.since().await?;
         self.report.begin("pack");
         self.out.busy("packing");
-        let create = setup::create_archive(archive);
+        let create = self.args.common.seal.create(archive, "toolchain");
         let compression = setup::compression(archive, self.args.common.compress_level, 0)?;
         let packed = self.session.pack(&releases, &since, create, compression);
         let packed = packed.await?;
@@ -177,9 +177,10 @@ impl Run<'_> {
         let archive = &self.args.archive;
         let name = shown(archive);
         self.out.say(1, format_args!("Unpacking archive: {name}"));
-        let input = setup::open_archive(archive)?;
         self.report.begin("unpack");
         self.out.busy("unpacking");
+        let seal = &self.args.common.seal;
+        let input = seal.open(archive, "toolchain", self.out).await?;
         let unpacked = self.session.unpack(input, name.as_str()).await?;
         self.out.end();
         self.tell_unpacked(&unpacked);
@@ -290,7 +291,7 @@ fn nothing_selected(release: &Release) -> CliError {
 fn read_carried(path: &Path) -> Result<CarriedList, CliError> {
     let name = shown(path);
     if looks_like_archive(path) {
-        let input = setup::open_archive(path)?;
+        let input = crate::sealing::open_own(path)?;
         let list = CarriedList::of_archive(input, name.as_str(), ArchiveLimits::default());
         return Ok(list?);
     }

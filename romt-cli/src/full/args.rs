@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, ValueEnum};
 use romt_core::PrefixStyle;
 
+use crate::sealing::SealArgs;
+
 const EXAMPLES: &str = "\
 Commands run in the order given; each is one of:
   init         make a mirror of the registry at --index-url
@@ -60,6 +62,8 @@ pub(crate) struct CrateArgs {
     pub(crate) work: WorkArgs,
     #[command(flatten)]
     pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) seal: SealArgs,
 }
 
 /// What to work on.

@@ -6,9 +6,8 @@ use romt_core::{
     ErrorClass,
     crates::Rows,
     full::{CrateOutcome, FullError, Session, client_config},
-    transfer::{ArchiveOutput, Compression, GzipLevel},
+    transfer::{Compression, GzipLevel},
 };
-use romt_store::{ArchiveFile, ArchiveInput};
 
 use super::{
     args::CrateArgs,
@@ -166,11 +165,7 @@ impl Open {
     }
 
     pub(super) async fn pack(&mut self, args: &CrateArgs, out: &Out) -> Result<(), CliError> {
-        let archive = args.archive.clone();
-        let create = move || {
-            let file = ArchiveFile::create(&archive)?;
-            Ok(Box::new(file) as Box<dyn ArchiveOutput>)
-        };
+        let create = args.seal.create(&args.archive, "crates");
         self.report.busy("packing");
         let packed = self.session.pack(create, compression(args)?).await;
         self.report.end();
@@ -202,11 +197,14 @@ impl Open {
 
     pub(super) async fn unpack(&mut self, args: &CrateArgs, out: &Out) -> Result<(), CliError> {
         let name = shown(&args.archive);
-        let archive = ArchiveInput::open(&args.archive).map_err(|error| {
-            CliError::usage(format!("could not open the archive {name}")).caused_by(&error)
-        })?;
         self.report.busy("unpacking");
-        let unpacked = self.session.unpack(Box::new(archive), name.as_str()).await;
+        let unpacked = match args.seal.open(&args.archive, "crates", out).await {
+            Ok(archive) => self.session.unpack(archive, name.as_str()).await,
+            Err(error) => {
+                self.report.end();
+                return Err(error);
+            }
+        };
         self.report.end();
         let unpacked = unpacked?;
         let left_out = unpacked.left_out.len() as u64;

@@ -45,5 +45,6 @@ mod quirks;
 mod quirks_of_archives;
 mod range;
 mod real_cargo;
+mod sealed;
 mod setup;
 mod takeover;

@@ -41,6 +41,7 @@ mod download;
 mod exchange;
 mod lists;
 mod rustup;
+mod sealed;
 mod signatures;
 mod since;
 mod usage;

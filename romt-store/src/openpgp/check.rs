@@ -74,6 +74,14 @@ impl FileCheck {
         }
     }
 
+    /// All good signatures.
+    pub(super) fn finish_all(&self, sha256: &Sha256Hasher) -> Vec<Signed> {
+        let candidates = self.candidates.iter();
+        candidates
+            .filter_map(|candidate| self.judge(candidate, sha256))
+            .collect()
+    }
+
     /// Whether `candidate` is good, and by which key.
     fn judge(&self, candidate: &Candidate, sha256: &Sha256Hasher) -> Option<Signed> {
         let digest = self.digest(candidate, sha256)?;

@@ -33,6 +33,16 @@ pub enum KeyFileError {
         /// Which keys it has, or what is missing.
         reason: String,
     },
+    /// There are not as many people as must sign.
+    #[error(
+        "the keys given are of {people} people, and {threshold} must sign: at least one must, and no more than there are can"
+    )]
+    TooFew {
+        /// Of how many people there are keys.
+        people: usize,
+        /// How many must sign.
+        threshold: usize,
+    },
 }
 
 impl KeyFileError {

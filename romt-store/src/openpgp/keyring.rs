@@ -109,6 +109,12 @@ impl Keyring {
         self.keys.iter().filter(is_it).cloned().collect()
     }
 
+    /// The primary keys of those that may sign.
+    pub(super) fn primaries(&self) -> impl Iterator<Item = &str> {
+        let signers = self.keys.iter().filter(|key| key.barred.is_none());
+        signers.map(|key| key.primary.as_str())
+    }
+
     /// The fingerprints of the keys that may sign.
     pub(super) fn signers(&self) -> impl Iterator<Item = &str> {
         let signers = self.keys.iter().filter(|key| key.barred.is_none());

@@ -21,6 +21,7 @@ mod error;
 mod framing;
 mod judge;
 mod keyring;
+mod operators;
 mod time;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use std::{fmt, sync::Arc};
 use romt_core::ports::{SignatureCheck, SignatureError, SignatureFault, SignatureVerifier};
 
 pub use error::KeyFileError;
+pub use operators::Operators;
 
 use check::FileCheck;
 use framing::tag;
@@ -103,10 +105,19 @@ impl OpenPgp {
         self.keyring.signers()
     }
 
+    /// The fingerprints of the primary keys of those.
+    fn primaries(&self) -> impl Iterator<Item = &str> {
+        self.keyring.primaries()
+    }
+
     /// The signatures in `file` that are good if their arithmetic is: at least one.
     fn candidates(&self, file: &[u8]) -> Result<Vec<Candidate>, Objection> {
-        let bytes = unarmored(file)?;
-        let mut packets = framing::packets(&bytes);
+        self.candidates_in(&unarmored(file, 1)?)
+    }
+
+    /// The same, of packets without their armour.
+    fn candidates_in(&self, bytes: &[u8]) -> Result<Vec<Candidate>, Objection> {
+        let mut packets = framing::packets(bytes);
         let mut candidates = Vec::new();
         let mut objections = Vec::new();
         for packet in packets.by_ref().take(MAX_PACKETS) {
@@ -136,7 +147,8 @@ impl OpenPgp {
     }
 }
 
-fn unarmored(file: &[u8]) -> Result<Vec<u8>, Objection> {
+/// The packets in a file of signatures, which may have so many blocks of armour.
+fn unarmored(file: &[u8], blocks: usize) -> Result<Vec<u8>, Objection> {
     if file.len() > MAX_FILE {
         let reason = format!("it has {} bytes; the limit is {MAX_FILE}", file.len());
         return Err((SignatureFault::TooLarge, reason));
@@ -144,12 +156,14 @@ fn unarmored(file: &[u8]) -> Result<Vec<u8>, Objection> {
     if armor::is_binary(file) {
         return Ok(file.to_vec());
     }
-    let block = armor::decode(file, 1).map_err(malformed)?.pop();
-    let block = block.ok_or_else(|| malformed("it is empty"))?;
-    if block.kind != "PGP SIGNATURE" {
+    let blocks = armor::decode(file, blocks).map_err(malformed)?;
+    if blocks.is_empty() {
+        return Err(malformed("it is empty"));
+    }
+    if blocks.iter().any(|block| block.kind != "PGP SIGNATURE") {
         return Err(malformed("it is armour, but not of a signature"));
     }
-    Ok(block.bytes)
+    Ok(blocks.into_iter().flat_map(|block| block.bytes).collect())
 }
 
 fn malformed(reason: impl Into<String>) -> Objection {

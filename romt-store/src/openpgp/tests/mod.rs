@@ -1,7 +1,8 @@
-//! The rows S-01 to S-15 of what must be refused, and what must not be.
+//! The rows S-01 to S-16 of what must be refused, and what must not be.
 
 mod hostile;
 mod keys;
+mod operators;
 mod signatures;
 mod weak;
 
