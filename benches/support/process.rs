@@ -43,8 +43,18 @@ pub fn peak_memory() -> Option<u64> {
 /// The most memory that the running process `id` has had so far, in KiB, where
 /// that can be known.
 pub fn peak_memory_of(id: &str) -> Option<u64> {
+    kibibytes(id, "VmHWM:")
+}
+
+/// The memory that is the running process's own at the moment, in KiB: without files
+/// that are mapped, which the system takes back whenever it has other use for it.
+pub fn own_memory_of(id: &str) -> Option<u64> {
+    kibibytes(id, "RssAnon:")
+}
+
+fn kibibytes(id: &str, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 

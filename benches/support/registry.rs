@@ -92,8 +92,13 @@ impl Registry {
         for name in &self.names {
             paths.push(Self::index_path(name)?);
         }
-        paths.extend(self.names.iter().map(|name| Self::crate_path(name)));
+        paths.extend(self.crate_paths());
         Ok(paths)
+    }
+
+    /// Its crates, as paths below its root.
+    pub fn crate_paths(&self) -> impl Iterator<Item = String> {
+        self.names.iter().map(|name| Self::crate_path(name))
     }
 
     /// The names of the crates.

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Failure,
     figures::Samples,
-    process::{peak_memory_of, processor_time},
+    process::{own_memory_of, peak_memory_of, processor_time},
 };
 
 /// How often a running program is looked at.
@@ -27,6 +27,8 @@ pub struct Usage {
     pub work: Samples,
     /// The most memory of the program itself, in MiB, mapped files included.
     pub memory: Samples,
+    /// The same without mapped files.
+    pub own: Samples,
 }
 
 impl Usage {
@@ -41,9 +43,11 @@ impl Usage {
             .stdout(File::create(output)?)
             .stderr(File::create(&errors)?)
             .spawn()?;
-        let mut peak = None;
+        let (mut peak, mut own) = (None, None);
         let status = loop {
-            peak = peak.max(peak_memory_of(&child.id().to_string()));
+            let id = child.id().to_string();
+            peak = peak.max(peak_memory_of(&id));
+            own = own.max(own_memory_of(&id));
             if let Some(status) = child.try_wait()? {
                 break status;
             }
@@ -60,9 +64,10 @@ impl Usage {
         if let (Some(before), Some(after)) = (before, processor_time()) {
             self.work.push(after - before);
         }
-        if let Some(kibibytes) = peak {
-            self.memory
-                .push(f64::from(u32::try_from(kibibytes)?) / 1024.0);
+        for (samples, kibibytes) in [(&mut self.memory, peak), (&mut self.own, own)] {
+            if let Some(kibibytes) = kibibytes {
+                samples.push(f64::from(u32::try_from(kibibytes)?) / 1024.0);
+            }
         }
         Ok(())
     }
@@ -73,6 +78,7 @@ impl Usage {
             self.time.row(label, "s", 2),
             self.work.row("  processor time", "s", 2),
             self.memory.row("  peak memory", "MiB", 1),
+            self.own.row("    without mapped files", "MiB", 1),
         ]
         .join("\n")
     }

@@ -220,12 +220,9 @@ impl Shard {
         hasher.finish()
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Record> {
-        let place = self
-            .records
-            .binary_search_by(|r| (*r.name).cmp(name))
-            .ok()?;
-        self.records.get(place)
+    /// Where among its records the one of `name` is.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.records.binary_search_by(|r| (*r.name).cmp(name)).ok()
     }
 }
 
@@ -250,8 +247,8 @@ mod tests {
             records: vec![record("a", ""), record("b", "etag: \"x y\"")],
         };
         assert_eq!(Shard::parse(&shard.render()), Ok(shard.clone()));
-        assert_eq!(shard.find("b"), shard.records.last());
-        assert_eq!(shard.find("c"), None);
+        assert_eq!(shard.place("b"), Some(shard.records.len() - 1));
+        assert_eq!(shard.place("c"), None);
     }
 
     #[test]

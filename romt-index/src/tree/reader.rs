@@ -29,6 +29,21 @@ pub(crate) struct Snapshot {
     segments: Segments,
 }
 
+/// A record where it lies. Servers look up thousands a second; none is copied.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    shard: Arc<Shard>,
+    place: usize,
+}
+
+impl std::ops::Deref for Found {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.shard.records[self.place]
+    }
+}
+
 impl Snapshot {
     /// The state that is current now; the empty one if there is none.
     async fn load(place: &TreePlace, before: Option<&Snapshot>) -> Result<Self, TreeError> {
@@ -87,9 +102,10 @@ impl Snapshot {
     }
 
     /// The record of the crate whose name is `name` in lower case.
-    pub(crate) async fn find(&self, name: &str) -> Result<Option<Record>, TreeError> {
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<Found>, TreeError> {
         let shard = self.shard(shard_of(name, self.root.depth)).await?;
-        Ok(shard.find(name).cloned())
+        let place = shard.place(name);
+        Ok(place.map(|place| Found { shard, place }))
     }
 
     /// The records of one shard.

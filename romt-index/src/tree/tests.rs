@@ -51,7 +51,7 @@ async fn contents(snapshot: &Snapshot) -> Result<Model, TreeError> {
     let mut model = Model::new();
     for record in snapshot.all().await? {
         assert_eq!(
-            snapshot.find(&record.name).await?.as_ref(),
+            snapshot.find(&record.name).await?.as_deref(),
             Some(&record),
             "each record is in the shard in which it is looked for"
         );

@@ -101,7 +101,7 @@ impl<'a> TreeWriter<'a> {
             if old.digest == digest {
                 let record = Record {
                     tag: tag.into(),
-                    ..old
+                    ..Record::clone(&old)
                 };
                 self.waiting.remove(name);
                 self.changes.insert(name.into(), Some(record));

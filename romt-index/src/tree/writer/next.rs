@@ -56,7 +56,7 @@ impl TreeWriter<'_> {
         let mut touched: BTreeMap<usize, Shard> = BTreeMap::new();
         for (name, change) in std::mem::take(&mut self.changes) {
             let old = base.find(&name).await?;
-            if old == change {
+            if old.as_deref() == change.as_ref() {
                 continue;
             }
             let Some(counted) = count(crates, old.is_some(), change.is_some()) else {
