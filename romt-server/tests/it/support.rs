@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -21,8 +21,8 @@ use romt_core::{
     CrateName, IndexBackend, Key, MirrorLayout, Sha256Digest, Store, Version,
     crates::IndexConfig,
     ports::{
-        Body, GetOptions, IndexError, Loaded, Object, ObjectMeta, ObjectVersion, PutOptions,
-        StoreError, StoreLock, Tag,
+        Body, Catalog, Catalogued, GetOptions, IndexCatalog, IndexError, Loaded, Object,
+        ObjectMeta, ObjectVersion, Position, PutOptions, StoreError, StoreLock, Tag,
     },
 };
 use romt_server::{Limits, ServeOutcome, ServedMirror, ServerOptions};
@@ -121,8 +121,14 @@ impl Store for FakeStore {
         panic!("a server copies nothing")
     }
 
-    fn list(&self, _: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
-        panic!("a server lists nothing")
+    fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+        let below = prefix.map_or_else(String::new, |prefix| format!("{prefix}/"));
+        let objects = self.objects.lock().unwrap();
+        let keys = objects.keys().filter(|key| key.starts_with(&below));
+        let keys: Vec<Key> = keys.filter_map(|key| key.parse().ok()).collect();
+        drop(objects);
+        let metas: Vec<_> = keys.iter().map(|key| Ok(self.find(key)?.1)).collect();
+        stream::iter(metas).boxed()
     }
 
     fn local_path(&self, _: &Key) -> Option<PathBuf> {
@@ -139,6 +145,8 @@ impl Store for FakeStore {
 pub(crate) struct FakeIndex {
     files: Mutex<HashMap<String, Bytes>>,
     unpublished: bool,
+    /// How often it was asked for its names.
+    pub(crate) catalogued: AtomicU64,
 }
 
 impl FakeIndex {
@@ -206,6 +214,35 @@ impl IndexBackend for FakeIndex {
     }
 }
 
+#[async_trait]
+impl IndexCatalog for FakeIndex {
+    async fn catalog(&self, known: Option<&Position>) -> Result<Catalogued, IndexError> {
+        if self.unpublished {
+            return Ok(Catalogued::Unpublished);
+        }
+        self.catalogued.fetch_add(1, Ordering::Relaxed);
+        let files = self.files.lock().unwrap();
+        let position = Position::new(format!("state-{}", files.len()));
+        if known == Some(&position) {
+            return Ok(Catalogued::Unchanged);
+        }
+        let names = files.keys().map(|name| name.as_str().into()).collect();
+        let made = UNIX_EPOCH + Duration::from_secs(1_772_323_261);
+        let catalog = Catalog::new(position, names).with_made(Some(made));
+        let origin = "https://upstream.example/index".to_owned();
+        Ok(Catalogued::Fresh(catalog.with_origin(Some(origin))))
+    }
+
+    async fn count_versions(&self, _: &Position) -> Result<Option<u64>, IndexError> {
+        let files = self.files.lock().unwrap();
+        let lines = files.values().map(|file| {
+            let text = std::str::from_utf8(file).unwrap();
+            text.lines().count() as u64
+        });
+        Ok(Some(lines.sum()))
+    }
+}
+
 /// A mirror to be served.
 #[derive(Default)]
 pub(crate) struct Mirror {
@@ -250,6 +287,7 @@ impl Mirror {
             self.index.clone(),
             MirrorLayout::default(),
         )
+        .with_catalog(self.index.clone())
     }
 
     pub(crate) fn router(&self) -> Router {
