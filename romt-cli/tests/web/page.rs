@@ -1,12 +1,18 @@
 //! The pages in a real browser, with a real mirror behind them.
 
+use std::{fs, process::Command};
+
 use romt_core::Sha256Digest;
 
 use crate::{
     browser::{Browser, ENTER, PASTE},
     dist_support::SECOND_TARGET,
     scene::{RUSTUP, Scene},
-    support::{http, process::Running, upstream::stand_in},
+    support::{
+        http,
+        process::{Running, run},
+        upstream::stand_in,
+    },
 };
 
 /// A browser before a mirror that has something of everything.
@@ -32,10 +38,7 @@ fn sight() -> Option<Sight> {
 
 /// What the rustc of this machine runs on.
 fn host() -> String {
-    let told = std::process::Command::new("rustc")
-        .arg("-vV")
-        .output()
-        .unwrap();
+    let told = Command::new("rustc").arg("-vV").output().unwrap();
     let told = String::from_utf8(told.stdout).unwrap();
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     host.expect("it says so").to_owned()
@@ -158,6 +161,54 @@ fn the_first_page_has_everything() {
             .expect("it leads nowhere else");
         let path = path.split('#').next().unwrap_or_default();
         assert_eq!(http::get(url, path).unwrap().0, 200, "{link}");
+    }
+}
+
+#[test]
+#[cfg_attr(
+    not(romt_chromedriver),
+    ignore = "ROMT_CHROMEDRIVER names no driver of a browser"
+)]
+fn what_the_page_tells_people_to_type_works() {
+    let Some(sight) = sight() else { return };
+    sight.open("");
+    let config = romt_server::client_config(&sight.url);
+    for (platform, profile) in [
+        ("linux", Some(".profile")),
+        ("macos", Some(".zprofile")),
+        ("container", None),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let code = sight.browser.run(&format!(
+            "return [...document.querySelectorAll('#{platform} code')].map(it => it.textContent)"
+        ));
+        let steps = code.as_array().unwrap().iter();
+        let steps: Vec<&str> = steps.map(|it| it.as_str().unwrap()).collect();
+        // What a line of a container file does is not for a shell; and nobody is here
+        // to answer questions.
+        let typed = steps.join("\n").replace("ENV ", "export ");
+        let typed = typed
+            .replace("RUN ", "")
+            .replace("| sh\n", "| sh -s -- -y\n");
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &typed]).env("HOME", home.path());
+        for name in ["CARGO_HOME", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT"] {
+            shell.env_remove(name);
+        }
+        let done = run(&mut shell).expect(0);
+        let told = format!("{0} {0}/rustup\n<-y>\n", sight.url);
+        assert!(
+            done.stdout.starts_with(&told),
+            "{platform}: {}",
+            done.stdout
+        );
+        let written = fs::read_to_string(home.path().join(".cargo/config.toml")).unwrap();
+        assert_eq!(written, config, "{platform}");
+        if let Some(profile) = profile {
+            let kept = fs::read_to_string(home.path().join(profile)).unwrap();
+            let expected = romt_server::rustup_environment(&sight.url);
+            assert_eq!(kept.replace("export ", ""), expected, "{platform}");
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use askama::Template;
 use axum::response::Response;
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use romt_core::CrateName;
 
-use super::{Pager, answer, grouped};
+use super::{Pager, answer, answer_as, grouped, is_for};
 use crate::{
     answer::Refusal, crate_list::CrateList, index_route::IndexRoute, query::Query,
     versions::VersionFacts,
@@ -25,6 +25,14 @@ struct CratePage<'v> {
     yanked: String,
     versions: Vec<&'v VersionFacts>,
     pager: Pager,
+}
+
+#[derive(Template)]
+#[template(path = "missing.html")]
+struct Missing<'v> {
+    root: &'static str,
+    query: &'static str,
+    name: &'v CrateName,
 }
 
 impl CratePage<'_> {
@@ -52,8 +60,9 @@ pub(crate) async fn crate_page(
     request: &Parts,
 ) -> Result<Response, Refusal> {
     let found = crates.versions_of(index, name).await?;
-    let found = found.ok_or(Refusal::NotFound)?;
-    let newest = found.newest().ok_or(Refusal::NotFound)?;
+    let Some((found, newest)) = found.as_ref().and_then(|it| Some((it, it.newest()?))) else {
+        return missing(name, request);
+    };
     let query = Query::of(&request.uri);
     let versions = found.all.iter().skip(query.skip(PER_PAGE)).take(PER_PAGE);
     let link = format!("crate/{}?page=", found.name);
@@ -69,4 +78,17 @@ pub(crate) async fn crate_page(
         pager: Pager::new(query.page, PER_PAGE, found.all.len(), link),
     };
     answer(&page, request)
+}
+
+/// Says that there is no such crate, to people in a way that leads on.
+fn missing(name: &CrateName, request: &Parts) -> Result<Response, Refusal> {
+    if !is_for(request) {
+        return Err(Refusal::NotFound);
+    }
+    let page = Missing {
+        root: "../",
+        query: "",
+        name,
+    };
+    answer_as(StatusCode::NOT_FOUND, &page, request)
 }

@@ -44,14 +44,26 @@ pub(crate) fn is_for(request: &Parts) -> bool {
 /// `page` as the answer to `request`. Its tag is the digest of what is on it, so that
 /// it changes when anything does.
 fn answer(page: &impl Template, request: &Parts) -> Result<Response, Refusal> {
+    answer_as(StatusCode::OK, page, request)
+}
+
+/// The same with another status. What is not there has no tag.
+fn answer_as(
+    status: StatusCode,
+    page: &impl Template,
+    request: &Parts,
+) -> Result<Response, Refusal> {
     let body = page.render().map_err(|error| {
         tracing::error!(%error, "a page could not be made; this is a bug in romt");
         Refusal::Unavailable
     })?;
     let mut headers = HeaderMap::with_capacity(12);
-    let etag = quoted(&Sha256Digest::of(&body).to_string());
-    let hit = conditional::none_match_hits(&request.headers, etag.as_bytes());
-    headers.insert(header::ETAG, etag);
+    let mut hit = false;
+    if status == StatusCode::OK {
+        let etag = quoted(&Sha256Digest::of(&body).to_string());
+        hit = conditional::none_match_hits(&request.headers, etag.as_bytes());
+        headers.insert(header::ETAG, etag);
+    }
     headers.insert(header::CACHE_CONTROL, NO_CACHE);
     headers.insert(header::VARY, HeaderValue::from_static("host, accept"));
     let policy = HeaderValue::from_static(POLICY);
@@ -69,7 +81,7 @@ fn answer(page: &impl Template, request: &Parts) -> Result<Response, Refusal> {
         Method::HEAD => Body::empty(),
         _ => body.into(),
     };
-    Ok(respond(StatusCode::OK, headers, body))
+    Ok(respond(status, headers, body))
 }
 
 /// Where one page of several is, for the links to the others.

@@ -22,6 +22,9 @@ use crate::{answer::Refusal, sending::refuse};
 /// How many releases are told of with their targets.
 const DETAILED: usize = 16;
 
+/// How many of them have a command for each target: there may be a hundred targets.
+const COMMANDED: usize = 3;
+
 /// How many more are named.
 const NAMED: usize = 400;
 
@@ -51,6 +54,8 @@ pub(crate) struct Release {
     pub(crate) hosts: Vec<TargetName>,
     /// What it can compile for besides.
     pub(crate) targets: Vec<TargetName>,
+    /// Whether the command for each target is shown.
+    pub(crate) has_commands: bool,
 }
 
 /// The installers of rustup.
@@ -130,7 +135,9 @@ async fn look_at(store: &dyn Store) -> Result<Toolchains, StoreError> {
         };
         known.insert(digest, found.releases.len());
         let counts = counted(store, layout, &manifest).await?;
-        found.releases.push(release(&name, &manifest, &counts));
+        let mut release = release(&name, &manifest, &counts);
+        release.has_commands = found.releases.len() < COMMANDED;
+        found.releases.push(release);
     }
     found.rustup = rustup(store).await?;
     Ok(found)
@@ -242,6 +249,7 @@ fn release(name: &ManifestName, manifest: &ChannelManifest, counts: &TargetCount
         date: manifest.date().to_string(),
         hosts: of(TargetKind::Native),
         targets: of(TargetKind::Cross),
+        has_commands: false,
     }
 }
 

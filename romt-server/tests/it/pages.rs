@@ -136,6 +136,14 @@ async fn a_crate_has_its_versions_on_a_page() {
         let status = browse(&router, absent).await.status;
         assert!(matches!(status, 400 | 404), "{absent}");
     }
+    let absent = browse(&router, "/crate/no-such").await;
+    assert!(text(&absent).contains("../search?q=no-such"));
+    let plain = get(&router, "/crate/no-such").await;
+    assert_eq!(plain.header("content-type"), "text/plain; charset=utf-8");
+    let tag = [("accept", "text/html"), ("if-none-match", "*")];
+    let absent = ask(&router, "GET", "/crate/no-such", &tag).await;
+    assert_eq!(absent.status, 404);
+    assert!(absent.body.len() > 100 && !absent.headers.contains_key("etag"));
     let found = browse(&router, "/search?q=ZED-x").await;
     assert!(
         text(&found).contains("href=\"crate/Zed_x\""),
