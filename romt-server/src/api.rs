@@ -71,8 +71,11 @@ pub(crate) fn refuse(refusal: Refusal, request: &Parts) -> Response {
 }
 
 /// Takes the body of a request that is refused off the wire, as far as that is worth
-/// it.
-pub(crate) async fn discard(body: Body) {
+/// it. A client that waits to be asked for it is not asked.
+pub(crate) async fn discard(body: Body, request: &Parts) {
+    if request.headers.contains_key(header::EXPECT) {
+        return;
+    }
     let mut pieces = body.into_data_stream();
     let drained = async {
         let mut taken = 0;

@@ -69,7 +69,7 @@ impl App {
         let mut response = match self.try_answer(&request, has_body).await {
             Ok(response) => response,
             Err(refusal) if request.uri.path().starts_with(api::API) => {
-                api::discard(body).await;
+                api::discard(body, &request).await;
                 api::refuse(refusal, &request)
             }
             Err(refusal) => refusal.into_response(),

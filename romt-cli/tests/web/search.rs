@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use romt_core::Sha256Digest;
+
 use crate::{
     scene::Scene,
     support::{
@@ -17,6 +19,10 @@ fn j34_the_real_cargo_searches_and_informs_itself() {
     let project = scene.dir.path().join("project");
     fs::create_dir_all(project.join("src")).unwrap();
     fs::write(project.join("src/lib.rs"), "").unwrap();
+    // More than curl sends without asking, however it is packed.
+    let digests = (0_u32..100_000).map(|number| *Sha256Digest::of(number.to_le_bytes()).as_bytes());
+    let large: Vec<u8> = digests.flatten().collect();
+    fs::write(project.join("src/large.bin"), large).unwrap();
     let manifest = "[package]\nname = \"project\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
                     license = \"MIT\"\ndescription = \"x\"\n";
     fs::write(project.join("Cargo.toml"), manifest).unwrap();

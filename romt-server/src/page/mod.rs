@@ -10,6 +10,8 @@ mod home;
 mod search_page;
 mod snippets;
 mod toolchains;
+#[cfg(test)]
+mod toolchains_tests;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -110,8 +110,15 @@ async fn look_at(store: &dyn Store) -> Result<Toolchains, StoreError> {
     let mut names = manifests(store, layout).await?;
     names.sort_unstable_by_key(order);
     let mut found = Toolchains::default();
-    let mut known: BTreeMap<Sha256Digest, usize> = BTreeMap::new();
+    let mut known = Known::default();
     for name in names {
+        if let Some(release) = known
+            .by_day(&name)
+            .and_then(|it| found.releases.get_mut(it))
+        {
+            release.names.push(name.to_string());
+            continue;
+        }
         if found.releases.len() >= DETAILED {
             if found.older.len() < NAMED {
                 found.older.push(name.to_string());
@@ -125,7 +132,7 @@ async fn look_at(store: &dyn Store) -> Result<Toolchains, StoreError> {
         };
         // A release has several names.
         let digest = Sha256Digest::of(&bytes);
-        let place = known.get(&digest).copied();
+        let place = known.digests.get(&digest).copied();
         if let Some(release) = place.and_then(|place| found.releases.get_mut(place)) {
             release.names.push(name.to_string());
             continue;
@@ -133,7 +140,7 @@ async fn look_at(store: &dyn Store) -> Result<Toolchains, StoreError> {
         let Some(manifest) = parse(bytes, &name).await else {
             continue;
         };
-        known.insert(digest, found.releases.len());
+        known.note(digest, &manifest, found.releases.len());
         let counts = counted(store, layout, &manifest).await?;
         let mut release = release(&name, &manifest, &counts);
         release.has_commands = found.releases.len() < COMMANDED;
@@ -141,6 +148,29 @@ async fn look_at(store: &dyn Store) -> Result<Toolchains, StoreError> {
     }
     found.rustup = rustup(store).await?;
     Ok(found)
+}
+
+/// Where in the list a release is that is told of.
+#[derive(Default)]
+struct Known {
+    digests: BTreeMap<Sha256Digest, usize>,
+    days: BTreeMap<(Channel, ReleaseDate), usize>,
+}
+
+impl Known {
+    fn note(&mut self, digest: Sha256Digest, manifest: &ChannelManifest, place: usize) {
+        self.digests.insert(digest, place);
+        let day = (manifest.channel(), manifest.date());
+        self.days.insert(day, place);
+    }
+
+    /// The release that a channel was on a day; there is no reading it again.
+    fn by_day(&self, name: &ManifestName) -> Option<usize> {
+        match (name.release, name.date) {
+            (ReleaseName::Channel(channel), Some(date)) => self.days.get(&(channel, date)).copied(),
+            _ => None,
+        }
+    }
 }
 
 /// What there is a manifest of.

@@ -127,6 +127,15 @@ async fn who_sends_a_crate_gets_to_read_the_refusal() {
 }
 
 #[tokio::test]
+async fn who_asks_before_sending_a_crate_need_not_send_it() {
+    let server = Running::start(Mirror::sample().router(), Limits::default()).await;
+    let request = "PUT /api/v1/crates/new HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\
+                   Expect: 100-continue\r\n\r\n";
+    let answer = server.raw(request).await;
+    assert_eq!(statuses(&answer), ["405"], "{answer}");
+}
+
+#[tokio::test]
 async fn hostile_h10_a_body_that_never_comes_is_not_waited_for() {
     let server = Running::start(Mirror::sample().router(), Limits::default()).await;
     let begun = std::time::Instant::now();
