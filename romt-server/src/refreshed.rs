@@ -66,6 +66,10 @@ impl<T: Send + Sync + 'static> Refreshed<T> {
         M: FnOnce(Option<Arc<T>>) -> F + Send + 'static,
         F: Future<Output = Result<Arc<T>, Refusal>> + Send,
     {
+        if self.state().value.is_none() && self.making.try_lock().is_err() {
+            // Somebody waits for it already, and it is not soon done.
+            return None;
+        }
         match self.look(make) {
             Look::Fresh(value) | Look::Old(value, None) => Some(value),
             Look::Old(value, Some(making)) => Some(settled(making).await.unwrap_or(value)),
@@ -159,6 +163,9 @@ mod tests {
     async fn who_has_an_old_value_does_not_wait_for_the_new() {
         let value = Refreshed::new(Duration::ZERO);
         assert_eq!(value.glance(|_| slow(1)).await, None, "it takes too long");
+        let begun = Instant::now();
+        assert_eq!(value.glance(|_| slow(9)).await, None);
+        assert!(begun.elapsed() < GRACE / 2, "nobody waits twice");
         assert_eq!(*value.get(|_| slow(2)).await.unwrap(), 1, "once is enough");
         value.state().due = None;
         let begun = Instant::now();
