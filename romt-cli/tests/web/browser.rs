@@ -12,10 +12,11 @@ use tempfile::TempDir;
 use crate::support::process::{PATIENCE, Running};
 
 /// Nothing that a browser does on its own account.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

@@ -172,6 +172,54 @@ fn the_script_installs_rustup_from_its_mirror() {
 }
 
 #[test]
+fn j38_the_script_installs_the_real_rustup_and_that_a_toolchain() {
+    let path = std::env::var_os("PATH").unwrap();
+    let mut found = std::env::split_paths(&path).map(|directory| directory.join("rustup"));
+    let Some(rustup) = found.find(|path| path.is_file()) else {
+        println!("skipped: there is no rustup");
+        return;
+    };
+    let Some(scene) = Scene::of_everything() else {
+        return;
+    };
+    // It is the same program by another name.
+    let program = fs::read(rustup).unwrap();
+    DistTree::new(&scene.mirror()).publish_rustup(RUSTUP, &this_machine(), &program);
+    let (server, url) = scene.serve();
+    let home = tempfile::tempdir().unwrap();
+    let typed =
+        format!("curl -sSf {url}/rustup-init.sh | sh -s -- -y --no-modify-path --profile minimal");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &typed]);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        // What the cargo and the rustup that run this test left for it.
+        if ["CARGO", "RUST", "LD_LIBRARY_PATH"]
+            .iter()
+            .any(|start| name.starts_with(start))
+        {
+            shell.env_remove(&*name);
+        }
+    }
+    scene.tripwire.guard(&mut shell);
+    shell
+        .env("HOME", home.path())
+        .env("CARGO_HOME", home.path().join("cargo"))
+        .env("RUSTUP_HOME", home.path().join("rustup"))
+        .env("RUSTUP_INIT_SKIP_PATH_CHECK", "yes");
+    let done = run(&mut shell).expect(0);
+    assert!(
+        home.path().join("cargo/bin/rustup").is_file(),
+        "{}",
+        done.stderr
+    );
+    let toolchain = format!("rustup/toolchains/stable-{}/bin/rustc", this_machine());
+    assert!(home.path().join(toolchain).is_file(), "{}", done.stderr);
+    drop(server.stop());
+    assert_eq!(scene.tripwire.touched(), 0, "somebody asked the world");
+}
+
+#[test]
 fn the_script_makes_do_with_what_a_machine_has() {
     let place = Place::new();
     for (number, programs) in [
