@@ -2,10 +2,13 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use crate::answer::Refusal;
 
@@ -159,7 +162,7 @@ mod tests {
         Ok(Arc::new(number))
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_has_an_old_value_does_not_wait_for_the_new() {
         let value = Refreshed::new(Duration::ZERO);
         assert_eq!(value.glance(|_| slow(1)).await, None, "it takes too long");
@@ -175,7 +178,7 @@ mod tests {
         assert_eq!(*value.get(|_| slow(4)).await.unwrap(), 3);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn many_who_ask_at_once_have_it_made_once() {
         let value = Refreshed::new(Duration::from_mins(1));
         let made = Arc::new(AtomicU32::new(0));
@@ -192,7 +195,7 @@ mod tests {
         assert_eq!(made.load(Ordering::Relaxed), 1);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_fails_is_tried_again_and_takes_nothing_away() {
         let value: Arc<Refreshed<u32>> = Refreshed::new(Duration::ZERO);
         let fail = |_| async { Err(Refusal::Unavailable) };

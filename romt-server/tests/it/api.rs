@@ -56,10 +56,12 @@ async fn names_are_listed_once_for_each_state() {
     let asked = || mirror.index.catalogued.load(Ordering::Relaxed);
     assert_eq!(names(&get(&router, "/api/v1/crates?q=new").await).len(), 0);
     mirror.publish("New_one", "1.0.0", b"x");
+    let begun = std::time::Instant::now();
     for _ in 0..100 {
         assert_eq!(get(&router, "/api/v1/crates?q=serde").await.status, 200);
     }
-    assert!(asked() <= 2, "{}", asked());
+    let most = 2 + begun.elapsed().as_secs();
+    assert!(asked() <= most, "{} and not {most}", asked());
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let found = names(&get(&router, "/api/v1/crates?q=new-one").await);
     assert_eq!(found, ["New_one"]);

@@ -6,6 +6,7 @@ mod api;
 mod compat;
 mod crates;
 mod dist;
+mod fake_index;
 mod index;
 mod manifests;
 mod pages;
