@@ -180,6 +180,35 @@ async fn hostile_i08_nothing_is_injected() {
 }
 
 #[tokio::test]
+async fn hostile_h20_other_sites_can_neither_read_nor_frame_it() {
+    let router = Mirror::sample().router();
+    let headers = [("accept", "text/html"), ("origin", "http://evil.example")];
+    for path in [
+        "/",
+        "/search?q=a",
+        "/crate/serde",
+        "/crate/no-such",
+        "/assets/copy.js",
+        "/rustup-init.sh",
+        "/api/v1/crates?q=a",
+        "/api/v1/none",
+    ] {
+        let reply = ask(&router, "GET", path, &headers).await;
+        let opens = |name: &str| name.starts_with("access-control-");
+        assert!(!reply.headers.keys().any(|it| opens(it.as_str())), "{path}");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
+        if reply.header("content-type").starts_with("text/html") {
+            let policy = reply.header("content-security-policy");
+            assert!(
+                policy.contains("frame-ancestors 'none'"),
+                "{path}: {policy}"
+            );
+            assert!(policy.contains("form-action 'self'"), "{path}: {policy}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn long_lists_come_in_pages() {
     let mirror = Mirror::default();
     let lines: Vec<String> = (0..3000)
@@ -217,6 +246,8 @@ async fn long_lists_come_in_pages() {
     );
     assert!(text(&found).contains("href=\"crate/c-0050\""));
     assert_eq!(text(&found).matches("href=\"crate/").count(), 50);
+    let api = get(&router, "/api/v1/crates?q=c-&per_page=4000000000").await;
+    assert_eq!(text(&api).matches("\"name\"").count(), 100);
     let all = browse(&router, "/search").await;
     assert!(text(&all).contains("1\u{202f}235 in this mirror"));
 }
