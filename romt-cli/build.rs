@@ -1,9 +1,14 @@
-//! Tells the tests whether romt for Python is here to judge.
+//! Tells the tests which judges are here: romt for Python, and a browser.
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(romt_python_tool)");
-    println!("cargo::rerun-if-env-changed=ROMT_PYTHON_TOOL");
-    if std::env::var_os("ROMT_PYTHON_TOOL").is_some_and(|tool| !tool.is_empty()) {
-        println!("cargo::rustc-cfg=romt_python_tool");
+    for (variable, cfg) in [
+        ("ROMT_PYTHON_TOOL", "romt_python_tool"),
+        ("ROMT_CHROMEDRIVER", "romt_chromedriver"),
+    ] {
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        println!("cargo::rerun-if-env-changed={variable}");
+        if std::env::var_os(variable).is_some_and(|tool| !tool.is_empty()) {
+            println!("cargo::rustc-cfg={cfg}");
+        }
     }
 }

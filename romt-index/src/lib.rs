@@ -24,6 +24,12 @@ pub use plain::PlainIndex;
 pub use snapshot::SnapshotIndex;
 pub use sparse::SparseIndex;
 
+/// How many versions an index file has: its lines.
+fn versions_in(body: &[u8]) -> u64 {
+    let lines = body.split(|byte| *byte == b'\n');
+    lines.filter(|line| !line.trim_ascii().is_empty()).count() as u64
+}
+
 /// The configuration of an index whose crates lie beside it. Where clients find
 /// them depends on who asks, so a server makes its own.
 fn own_config(

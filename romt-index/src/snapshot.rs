@@ -8,8 +8,8 @@ use romt_core::{
     CrateName, Key, MirrorLayout, Store, StoreExt as _,
     crates::IndexConfig,
     ports::{
-        IndexBackend, IndexChange, IndexError, IndexPublisher, Loaded, Publication, PublishedNote,
-        StoreError, Tag,
+        Catalog, Catalogued, IndexBackend, IndexCatalog, IndexChange, IndexError, IndexPublisher,
+        Loaded, Position, Publication, PublishedNote, StoreError, Tag,
     },
 };
 use tokio::sync::Semaphore;
@@ -85,6 +85,23 @@ impl SnapshotIndex {
         }
         let body = snapshot.body(&record).await?;
         Ok(Loaded::Fresh { body, tag })
+    }
+
+    /// How many versions each crate has. What is noted of a file says it, unless
+    /// nobody noted anything.
+    async fn count(&self, snapshot: &Snapshot) -> Result<u64, TreeError> {
+        let mut count = 0;
+        let noted = |record: &Record| match note::parse(&record.tag).sizes.len() as u64 {
+            0 => Some(record.clone()),
+            number => {
+                count += number;
+                None
+            }
+        };
+        for record in snapshot.map(noted).await?.into_iter().flatten() {
+            count += crate::versions_in(&snapshot.body(&record).await?);
+        }
+        Ok(count)
     }
 
     /// Brings the plain files up to date with what is published, if a run that
@@ -216,6 +233,36 @@ impl IndexBackend for SnapshotIndex {
 
     async fn settle(&self) -> Result<(), IndexError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl IndexCatalog for SnapshotIndex {
+    async fn catalog(&self, known: Option<&Position>) -> Result<Catalogued, IndexError> {
+        let snapshot = self.snapshot().await?;
+        if !snapshot.exists() {
+            return Ok(Catalogued::Unpublished);
+        }
+        let position = Position::new(snapshot.position());
+        if known == Some(&position) {
+            return Ok(Catalogued::Unchanged);
+        }
+        let names = snapshot.map(|record| record.name.clone()).await;
+        let names = names.map_err(|error| error.at(self))?;
+        let made = self.trees.published().await;
+        let made = made.map_err(|error| error.at(self))?;
+        Ok(Catalogued::Fresh(
+            Catalog::new(position, names).with_made(made),
+        ))
+    }
+
+    async fn count_versions(&self, at: &Position) -> Result<Option<u64>, IndexError> {
+        let snapshot = self.snapshot().await?;
+        if !snapshot.exists() || snapshot.position() != at.as_str() {
+            return Ok(None);
+        }
+        let count = self.count(&snapshot).await;
+        count.map(Some).map_err(|error| error.at(self))
     }
 }
 

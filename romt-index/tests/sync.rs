@@ -14,7 +14,7 @@ use romt_core::{
     CrateRequest, ErrorClass, Key, Selection, Sha256Digest, Store, StoreExt as _, SyncOptions,
 };
 use romt_index::SnapshotIndex;
-use romt_store::MemoryStore;
+use romt_store::{MemoryStore, conformance::catalog};
 use support::{Fault, Registry, line, lock, mirror, quick, shown, sync};
 
 fn store() -> Arc<dyn Store> {
@@ -386,4 +386,20 @@ async fn a_damaged_cache_of_upstream_is_made_anew() {
     sync(&store, &registry, &selection).await;
     let asked = registry.unconditional.load(Ordering::SeqCst) - asked;
     assert_eq!(asked, 0, "a rerun asks only conditional questions");
+}
+
+#[tokio::test]
+async fn what_is_shown_is_a_catalog() {
+    let (store, registry) = (store(), Registry::new());
+    registry.publish("Zed", &["1.0.0", "1.1.0", "!1.2.0"]);
+    registry.publish("aux", &["1.0.0"]);
+    let unpublished: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    catalog::unpublished(&SnapshotIndex::new(unpublished)).await;
+    sync(&store, &registry, &lock(&["Zed 1.1.0", "aux 1.0.0"])).await;
+    let index = SnapshotIndex::new(store.clone());
+    let before = catalog::published(&index, &["aux", "zed"], 2).await;
+    sync(&store, &registry, &lock(&["Zed 1.0.0"])).await;
+    let index = SnapshotIndex::new(store.clone());
+    let after = catalog::published(&index, &["aux", "zed"], 3).await;
+    assert_ne!(before, after);
 }

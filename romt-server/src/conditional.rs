@@ -13,7 +13,7 @@ pub(crate) fn none_match_hits(headers: &HeaderMap, etag: &[u8]) -> bool {
 }
 
 /// Whether a `Range` may be honoured: there is no `If-Range`, or it names `etag`
-/// strongly. Dates never match, for no date is ever given out.
+/// strongly. Dates never match: they are too coarse to tell two files apart.
 pub(crate) fn range_applies(headers: &HeaderMap, etag: &[u8]) -> bool {
     match headers.get(header::IF_RANGE) {
         None => true,

@@ -18,8 +18,9 @@ const DOWNLOAD: &str = "/crates/{lowerprefix}/{crate}/{crate}-{version}.crate";
 ///
 /// Cargo takes no 304 for it, so it has no tag.
 pub(crate) fn config(gate: &HostGate, host: &str, request: &Parts) -> Response {
-    let dl = format!("{}{DOWNLOAD}", gate.base(host));
-    let body = serde_json::json!({ "dl": dl }).to_string();
+    let base = gate.base(host);
+    let dl = format!("{base}{DOWNLOAD}");
+    let body = serde_json::json!({ "dl": dl, "api": base }).to_string();
     page(request, "application/json", true, body)
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn health(request: &Parts) -> Response {
     page(request, "text/plain; charset=utf-8", false, "ok\n".into())
 }
 
-/// Tells people what this is and how to use it.
+/// Tells people without a browser what this is and how to use it.
 pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response {
     let base = gate.base(host);
     let lines = client_config(&base);
@@ -38,7 +39,11 @@ pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response 
          To use its crates, put this into .cargo/config.toml:\n\n{lines}\n\
          To use its toolchains, if it has any, set this for rustup:\n\n{variables}"
     );
-    page(request, "text/plain; charset=utf-8", true, body)
+    let mut response = page(request, "text/plain; charset=utf-8", true, body);
+    // Who asks for HTML gets another page.
+    let vary = HeaderValue::from_static("host, accept");
+    response.headers_mut().insert(header::VARY, vary);
+    response
 }
 
 fn page(request: &Parts, content_type: &'static str, of_host: bool, body: String) -> Response {

@@ -26,7 +26,7 @@ use crate::{
     cache::Cache,
     checksum,
     index_route::{IndexRoute, quoted},
-    sending::{FOREVER, Sending, broken, refuse},
+    sending::{FOREVER, Sending, broken, last_modified, refuse},
     turns::Turns,
 };
 
@@ -59,6 +59,7 @@ pub(crate) struct CrateRoute {
 struct Checked {
     meta: ObjectMeta,
     etag: HeaderValue,
+    modified: Option<HeaderValue>,
     /// Whether the published index names it, so that it was checked.
     listed: bool,
     /// When the store last had it, in milliseconds after the start.
@@ -223,6 +224,7 @@ impl CrateRoute {
     fn found(&self, meta: ObjectMeta, etag: HeaderValue, listed: bool) -> Arc<Checked> {
         let seen = self.now().into();
         Arc::new(Checked {
+            modified: last_modified(&meta),
             meta,
             etag,
             listed,
@@ -240,6 +242,7 @@ impl Checked {
         Sending {
             meta: &self.meta,
             etag: &self.etag,
+            modified: self.modified.clone(),
             // What the index does not name (yet, or any more) was compared with
             // nothing. A client whose index is older may need it, but nobody may
             // hold on to it: it may be replaced by what will be published.

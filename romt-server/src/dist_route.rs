@@ -17,7 +17,7 @@ use crate::{
     index_route::quoted,
     manifests::{Manifest, Manifests},
     peer::Peer,
-    sending::{FOREVER, Sending, refuse},
+    sending::{FOREVER, Sending, last_modified, refuse},
 };
 
 /// The toolchains and rustup.
@@ -60,6 +60,7 @@ impl DistRoute {
         let meta = meta.map_err(|error| refuse(&error))?;
         let sending = Sending {
             etag: &quoted(meta.version.as_str()),
+            modified: last_modified(&meta),
             meta: &meta,
             cache_control,
             content_type: file.content_type(),
@@ -82,6 +83,7 @@ impl DistRoute {
         let sending = Sending {
             meta: &manifest.meta,
             etag: &manifest.etag,
+            modified: last_modified(&manifest.meta),
             cache_control: NO_CACHE,
             content_type: file.content_type(),
         };

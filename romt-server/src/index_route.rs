@@ -48,6 +48,22 @@ impl IndexRoute {
         Ok(file.answer(request))
     }
 
+    /// The bytes of a crate's file, for who asks for many: none of them pushes what
+    /// clients ask for out of memory.
+    pub(crate) async fn read(&self, name: &CrateName) -> Result<Option<Bytes>, Refusal> {
+        let kept = self.cache.get(&name.index_path());
+        match self
+            .backend
+            .load(name, kept.as_ref().map(|file| &file.tag))
+            .await
+        {
+            Ok(Loaded::Unchanged) => Ok(kept.map(|file| file.body.clone())),
+            Ok(Loaded::Fresh { body, .. }) => Ok(Some(body)),
+            Ok(Loaded::Absent) | Err(IndexError::Unpublished { .. }) => Ok(None),
+            Err(error) => Err(unreadable(name, &error)),
+        }
+    }
+
     /// The file at `path`, if the index has one.
     ///
     /// The backend is asked every time. It knows cheaply whether anything has
@@ -76,11 +92,7 @@ impl IndexRoute {
                 Ok(None)
             }
             Err(IndexError::Unpublished { .. }) => Ok(None),
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(error, %name, "the index could not be read");
-                Err(Refusal::Unavailable)
-            }
+            Err(error) => Err(unreadable(&name, &error)),
         }
     }
 }
@@ -125,6 +137,12 @@ impl IndexFile {
         };
         respond(StatusCode::OK, headers, body)
     }
+}
+
+fn unreadable(name: &CrateName, error: &IndexError) -> Refusal {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, %name, "the index could not be read");
+    Refusal::Unavailable
 }
 
 /// The tag as a strong `ETag`. Tags that do not fit between its quotes are

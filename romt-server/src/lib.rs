@@ -17,7 +17,11 @@
 //! | `/dist/{date}/…` | the manifest of a day, and the components of toolchains |
 //! | `/rustup/release-stable.toml` | which rustup is the current one |
 //! | `/rustup/dist/{target}/…`, `/rustup/archive/{version}/{target}/…` | `rustup-init` |
-//! | `/healthz`, `/` | for monitors and for people |
+//! | `/crates-index/…`, `/crates/{name}/{version}/download`, … | the same at the addresses of the servers that were there before |
+//! | `/api/v1/crates?q=…` | what `cargo search` asks |
+//! | `/rustup-init.sh` | installs rustup from here |
+//! | `/`, `/search`, `/crate/{name}` | for people |
+//! | `/healthz` | for monitors |
 //!
 //! A path is parsed into names and versions, and only those name anything in the
 //! store. There is no way to ask for a file as such, so nothing else that lies in
@@ -43,12 +47,15 @@
 //! ```
 
 mod answer;
+mod api;
 mod cache;
 mod checksum;
 mod client;
+mod compat;
 mod conditional;
 mod config_route;
 mod connection;
+mod crate_list;
 mod crate_route;
 mod dist_route;
 mod dist_target;
@@ -56,17 +63,23 @@ mod encoding;
 mod exchange;
 mod host;
 mod index_route;
+mod installer_script;
 mod listening;
 mod manifests;
 mod mirror;
+mod names;
 mod options;
+mod page;
 mod peer;
+mod query;
 mod range;
+mod refreshed;
 mod router;
 mod sending;
 mod serve;
 mod target;
 mod turns;
+mod versions;
 
 pub use client::{CLIENT_REGISTRY, client_config, client_index, rustup_environment};
 pub use host::{BaseUrl, BaseUrlError, HostPolicy};

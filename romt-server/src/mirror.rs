@@ -7,7 +7,7 @@ use std::{
 
 use romt_core::{
     ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, StoreExt as _,
-    ports::{HistoryIndex as _, IndexError},
+    ports::{HistoryIndex as _, IndexCatalog, IndexError},
 };
 use romt_index::{GitIndex, GitOptions, PlainIndex, SnapshotIndex};
 use romt_store::{FsOpenError, FsStore};
@@ -34,6 +34,8 @@ pub struct ServedMirror {
     /// It is asked with names in lower case, as they are in requests, and must
     /// find a crate whatever the case of its published name.
     pub index: Arc<dyn IndexBackend>,
+    /// What tells which crates the index has, so that they can be searched.
+    pub catalog: Option<Arc<dyn IndexCatalog>>,
     /// Where in the store the crate files are.
     pub layout: MirrorLayout,
 }
@@ -72,13 +74,29 @@ impl MirrorError {
 }
 
 impl ServedMirror {
-    /// The mirror whose files are in `store` and whose index is `index`.
+    /// The mirror whose files are in `store` and whose index is `index`. Its crates
+    /// cannot be searched unless it gets a [catalog](Self::with_catalog).
     pub fn new(store: Arc<dyn Store>, index: Arc<dyn IndexBackend>, layout: MirrorLayout) -> Self {
         Self {
             store,
             index,
+            catalog: None,
             layout,
         }
+    }
+
+    /// Lets people and cargo search the crates of `catalog`, which is as a rule the
+    /// index itself.
+    #[must_use]
+    pub fn with_catalog(mut self, catalog: Arc<dyn IndexCatalog>) -> Self {
+        self.catalog = Some(catalog);
+        self
+    }
+
+    /// The mirror whose index can tell what it has.
+    fn of<I: IndexCatalog>(store: Arc<dyn Store>, index: I, layout: MirrorLayout) -> Self {
+        let index = Arc::new(index);
+        Self::new(store, index.clone(), layout).with_catalog(index)
     }
 
     /// The mirror in the directory `path`, which is only read.
@@ -91,18 +109,17 @@ impl ServedMirror {
         let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
         let layout = MirrorLayout::load(&*store).await?;
         if let Some(index) = git_index(path).await? {
-            return Ok(Self::new(store, index, layout));
+            return Ok(Self::of(store, index, layout));
         }
         let index = SnapshotIndex::new(store.clone());
         let plain = PlainIndex::new(store.clone());
         // A mirror that was carried without its hidden files still has these.
         let only_plain = index.position().await?.is_none() && plain.exists().await?;
-        let index: Arc<dyn IndexBackend> = if only_plain {
-            Arc::new(plain)
+        Ok(if only_plain {
+            Self::of(store, plain, layout)
         } else {
-            Arc::new(index)
-        };
-        Ok(Self::new(store, index, layout))
+            Self::of(store, index, layout)
+        })
     }
 
     /// Whether anything was ever published, crates or toolchains, so that there is
@@ -136,14 +153,14 @@ impl ServedMirror {
 }
 
 /// The git index of a full mirror in `path`, if it shows anything.
-async fn git_index(path: &Path) -> Result<Option<Arc<dyn IndexBackend>>, MirrorError> {
+async fn git_index(path: &Path) -> Result<Option<GitIndex>, MirrorError> {
     let path = path.join(GIT_INDEX);
     if !path.is_dir() {
         return Ok(None);
     }
     let index = GitIndex::open(path, GitOptions::default())?;
     let shows = index.shown().await?.is_some();
-    Ok(shows.then(|| Arc::new(index) as Arc<dyn IndexBackend>))
+    Ok(shows.then_some(index))
 }
 
 /// Whether the directory `path` has what only a mirror has: what romt keeps, the

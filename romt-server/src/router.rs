@@ -13,11 +13,14 @@ use http::{HeaderValue, Method, header, request::Parts};
 use crate::{
     ServedMirror, ServerOptions,
     answer::Refusal,
-    config_route,
+    api, config_route,
+    crate_list::CrateList,
     crate_route::CrateRoute,
     dist_route::DistRoute,
     host::HostGate,
     index_route::IndexRoute,
+    installer_script,
+    page::{self, Pages},
     target::{self, Target},
 };
 
@@ -40,6 +43,8 @@ struct App {
     index: IndexRoute,
     crates: CrateRoute,
     dist: DistRoute,
+    list: CrateList,
+    pages: Pages,
 }
 
 impl App {
@@ -52,6 +57,8 @@ impl App {
             },
             index: IndexRoute::new(mirror.index, half),
             dist: DistRoute::new(mirror.store.clone()),
+            list: CrateList::new(mirror.catalog),
+            pages: Pages::new(mirror.store.clone()),
             crates: CrateRoute::new(mirror.store, mirror.layout, half),
         }
     }
@@ -61,6 +68,10 @@ impl App {
         let has_body = has_body(&request, &body);
         let mut response = match self.try_answer(&request, has_body).await {
             Ok(response) => response,
+            Err(refusal) if request.uri.path().starts_with(api::API) => {
+                api::discard(body, &request).await;
+                api::refuse(refusal, &request)
+            }
             Err(refusal) => refusal.into_response(),
         };
         if has_body {
@@ -82,11 +93,22 @@ impl App {
         let host = self.gate.admit(&request.uri, &request.headers)?;
         match target::parse(&path)? {
             Target::Index(path) => self.index.answer(path, request).await,
-            Target::Crate(file) => self.crates.answer(file, &self.index, request).await,
+            Target::Crate(file) => self.crates.answer(&file, &self.index, request).await,
             Target::Dist(file) => self.dist.answer(&file, request).await,
             Target::Config => Ok(config_route::config(&self.gate, host, request)),
             Target::Health => Ok(config_route::health(request)),
+            Target::Welcome if page::is_for(request) => {
+                let base = self.gate.base(host);
+                self.pages.home(&base, &self.list, request).await
+            }
             Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),
+            Target::InstallerScript => Ok(installer_script::answer(&self.gate.base(host), request)),
+            Target::ApiSearch => api::search(&self.list, &self.index, request).await,
+            Target::Search => page::search(&self.list, &self.index, request).await,
+            Target::CratePage(name) => {
+                page::crate_page(&name, &self.list, &self.index, request).await
+            }
+            Target::Asset(asset) => Ok(asset.answer(request)),
         }
     }
 }

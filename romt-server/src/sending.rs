@@ -1,6 +1,6 @@
 //! Sending an object of the store, whole or in part.
 
-use std::ops::Range;
+use std::{ops::Range, time::UNIX_EPOCH};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -21,11 +21,17 @@ use crate::{
 pub(crate) const FOREVER: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// When the year 10000 begins, which HTTP cannot write, in seconds after 1970.
+const END_OF_DATES: u64 = 253_402_300_800;
+
 /// An object to answer from, and what is said of it.
 #[derive(Debug)]
 pub(crate) struct Sending<'o> {
     pub(crate) meta: &'o ObjectMeta,
     pub(crate) etag: &'o HeaderValue,
+    /// When it was written, if that is known: for people and for tools that copy
+    /// trees. Nothing is decided by it.
+    pub(crate) modified: Option<HeaderValue>,
     pub(crate) cache_control: HeaderValue,
     pub(crate) content_type: HeaderValue,
 }
@@ -97,6 +103,9 @@ impl Sending<'_> {
         headers.insert(header::CONTENT_TYPE, self.content_type.clone());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if let Some(modified) = &self.modified {
+            headers.insert(header::LAST_MODIFIED, modified.clone());
+        }
         headers
     }
 
@@ -117,6 +126,16 @@ impl Sending<'_> {
         headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{size}")));
         respond(StatusCode::RANGE_NOT_SATISFIABLE, headers, Body::empty())
     }
+}
+
+/// The time at which an object was written as `Last-Modified`, if it can be one.
+pub(crate) fn last_modified(meta: &ObjectMeta) -> Option<HeaderValue> {
+    // Whoever copies a tree may set any time, and not all are dates.
+    let known = meta.modified.filter(|time| {
+        let since = time.duration_since(UNIX_EPOCH);
+        since.is_ok_and(|since| since.as_secs() < END_OF_DATES)
+    })?;
+    HeaderValue::from_str(&httpdate::fmt_http_date(known)).ok()
 }
 
 /// The bytes in `part`, which lies within.

@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 
 use http::Uri;
+use romt_core::CrateName;
 
-use crate::{answer::Refusal, dist_target::DistFile};
+use crate::{answer::Refusal, compat, dist_target::DistFile, page::Asset};
 
 /// The longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
@@ -25,9 +26,19 @@ pub(crate) enum Target<'p> {
     /// last segment, which is not yet known to be a crate name.
     Index(&'p str),
     /// A crate file, as `{name}/{name}-{version}.crate`.
-    Crate(&'p str),
+    Crate(Cow<'p, str>),
     /// A file of a toolchain or of rustup.
     Dist(DistFile),
+    /// `/rustup-init.sh`
+    InstallerScript,
+    /// `/api/v1/crates`, cargo's search.
+    ApiSearch,
+    /// `/search`, that of people.
+    Search,
+    /// `/crate/{name}`
+    CratePage(CrateName),
+    /// `/assets/{file}`, which pages are made with.
+    Asset(&'static Asset),
 }
 
 /// The path of `uri`, decoded once.
@@ -121,9 +132,12 @@ fn digit(byte: u8) -> Option<u8> {
 /// What a decoded path asks for.
 pub(crate) fn parse(path: &str) -> Result<Target<'_>, Refusal> {
     if let Some(rest) = path.strip_prefix("/crates/") {
-        return crate_file(rest).map(Target::Crate).ok_or(Refusal::NotFound);
+        let file = crate_file(rest).map(Cow::Borrowed);
+        let file = file.or_else(|| compat::crate_file(rest).map(Cow::Owned));
+        return file.map(Target::Crate).ok_or(Refusal::NotFound);
     }
-    if let Some(rest) = path.strip_prefix("/index/") {
+    let below_index = path.strip_prefix("/index/");
+    if let Some(rest) = below_index.or_else(|| path.strip_prefix(compat::PYTHON_INDEX)) {
         if rest == "config.json" {
             return Ok(Target::Config);
         }
@@ -133,6 +147,9 @@ pub(crate) fn parse(path: &str) -> Result<Target<'_>, Refusal> {
             Err(Refusal::NotFound)
         };
     }
+    if matches!(path, "/rustup-init.sh" | "/rustup/rustup-init.sh") {
+        return Ok(Target::InstallerScript);
+    }
     if path.starts_with("/dist/") || path.starts_with("/rustup/") {
         let file = DistFile::parse(&path[1..]);
         return file.map(Target::Dist).ok_or(Refusal::NotFound);
@@ -140,8 +157,23 @@ pub(crate) fn parse(path: &str) -> Result<Target<'_>, Refusal> {
     match path {
         "/" => Ok(Target::Welcome),
         "/healthz" => Ok(Target::Health),
-        _ => Err(Refusal::NotFound),
+        "/search" => Ok(Target::Search),
+        "/api/v1/crates" => Ok(Target::ApiSearch),
+        _ => of_people(path).ok_or(Refusal::NotFound),
     }
+}
+
+/// What is below `/crate/`, `/assets/` and `/api/`.
+fn of_people(path: &str) -> Option<Target<'_>> {
+    if let Some(name) = path.strip_prefix("/crate/") {
+        return name.parse().ok().map(Target::CratePage);
+    }
+    if let Some(file) = path.strip_prefix("/assets/") {
+        return Asset::called(file).map(Target::Asset);
+    }
+    let download = path.strip_prefix("/api/v1/crates/")?;
+    let file = compat::download(download)?;
+    Some(Target::Crate(Cow::Owned(file)))
 }
 
 /// Whether `path` is where an index keeps the file of its last segment.
@@ -175,7 +207,7 @@ fn crate_file(path: &str) -> Option<&str> {
 
 /// Whether `prefix` is the directories above a crate called `name`, when its
 /// letters are compared by `same`.
-fn is_prefix(prefix: &str, name: &str, same: impl Fn(u8, u8) -> bool) -> bool {
+pub(crate) fn is_prefix(prefix: &str, name: &str, same: impl Fn(u8, u8) -> bool) -> bool {
     let (prefix, name) = (prefix.as_bytes(), name.as_bytes());
     match (prefix, name) {
         ([b'1'], [_]) | ([b'2'], [_, _]) => true,

@@ -110,6 +110,11 @@ impl Running {
         self.started.elapsed()
     }
 
+    /// Everything on stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
     /// Everything on stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.text()

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | [`Source`] | where do bytes come from? |
 //! | [`Store`] | where do bytes live? |
-//! | [`IndexBackend`] | which crate versions exist? ([`IndexPublisher`]: and which do we show? [`HistoryIndex`]: and what changed?) |
+//! | [`IndexBackend`] | which crate versions exist? ([`IndexPublisher`]: and which do we show? [`HistoryIndex`]: and what changed? [`IndexCatalog`]: and of which crates?) |
 //! | [`Verifier`] | may these bytes be trusted? ([`SignatureVerifier`]: and who says so?) |
 //!
 //! Somebody who writes an adapter needs this crate and nothing else. The suites
 //! that an adapter must pass are in `romt-store`, behind its `conformance`
 //! feature.
 
+mod catalog;
 mod history;
 mod index;
 mod signature;
@@ -19,6 +20,7 @@ mod store;
 mod stream;
 mod verifier;
 
+pub use catalog::{Catalog, Catalogued, IndexCatalog};
 pub use history::{
     BundleBranch, BundleFacts, Difference, Exported, HistoryIndex, Position, Pulled, RefusedEntry,
 };

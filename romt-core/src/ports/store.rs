@@ -1,6 +1,6 @@
 //! The port behind which bytes live.
 
-use std::{any::Any, fmt, ops::Range, path::PathBuf, sync::Arc};
+use std::{any::Any, fmt, ops::Range, path::PathBuf, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,12 +19,27 @@ pub struct ObjectMeta {
     pub size: u64,
     /// Changes whenever the object is written anew.
     pub version: ObjectVersion,
+    /// When it was written, if the store knows. For people: a clock may be wrong, and
+    /// whoever copies a tree may set any time.
+    pub modified: Option<SystemTime>,
 }
 
 impl ObjectMeta {
     /// Describes the object at `key`.
     pub fn new(key: Key, size: u64, version: ObjectVersion) -> Self {
-        Self { key, size, version }
+        Self {
+            key,
+            size,
+            version,
+            modified: None,
+        }
+    }
+
+    /// Sets when it was written.
+    #[must_use]
+    pub fn with_modified(mut self, modified: Option<SystemTime>) -> Self {
+        self.modified = modified;
+        self
     }
 }
 

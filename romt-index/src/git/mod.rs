@@ -50,6 +50,7 @@
 mod at;
 mod bundle;
 mod carry;
+mod catalog;
 mod commit;
 mod counted;
 mod difference;

@@ -29,6 +29,9 @@ struct Shown {
     repo: gix::ThreadSafeRepository,
 }
 
+/// A shown commit, and the names of its crates if they are news.
+pub(super) type ShownNames = (ObjectId, Option<Vec<Box<str>>>);
+
 /// The newest shown state that was looked at.
 #[derive(Default)]
 pub(super) struct ShownCache {
@@ -64,6 +67,23 @@ impl ShownCache {
         };
         let body = Bytes::from(body);
         Ok(Loaded::Fresh { body, tag })
+    }
+
+    /// The commit that is shown and what its crates are called; no names if it is
+    /// still the one called `known`. `None` if nothing ever was shown.
+    pub(super) fn names(
+        &self,
+        open: impl Fn() -> Result<Opened, IndexError>,
+        known: Option<&str>,
+    ) -> Result<Option<ShownNames>, IndexError> {
+        let Some(shown) = self.current(&open)? else {
+            return Ok(None);
+        };
+        let id = shown.commit.to_string();
+        let is_news = known != Some(id.as_str());
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().into();
+        let names = is_news.then(|| shown.files.keys().map(|path| last(path)).collect());
+        Ok(Some((shown.commit, names)))
     }
 
     /// What is shown now, or `None` if nothing ever was.

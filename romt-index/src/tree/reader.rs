@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -129,11 +129,20 @@ impl Snapshot {
 
     /// All records, shard by shard.
     pub(crate) async fn all(&self) -> Result<Vec<Record>, TreeError> {
-        let mut records = Vec::new();
+        self.map(Record::clone).await
+    }
+
+    /// What `take` makes of each record, shard by shard.
+    pub(crate) async fn map<T>(
+        &self,
+        mut take: impl FnMut(&Record) -> T,
+    ) -> Result<Vec<T>, TreeError> {
+        let count = usize::try_from(self.crates()).unwrap_or_default();
+        let mut all = Vec::with_capacity(count.min(1 << 20));
         for number in 0..self.root.shards.len() {
-            records.extend(self.shard(number).await?.records.iter().cloned());
+            all.extend(self.shard(number).await?.records.iter().map(&mut take));
         }
-        Ok(records)
+        Ok(all)
     }
 
     /// The index file that `record` tells of.
@@ -252,6 +261,12 @@ impl Snapshots {
         let snapshot = Arc::new(Snapshot::load(&self.place, before.as_deref()).await?);
         self.set(snapshot.clone());
         Ok(snapshot)
+    }
+
+    /// When the current state was written, if the store knows.
+    pub(crate) async fn published(&self) -> Result<Option<SystemTime>, TreeError> {
+        let meta = self.place.store.try_head(&self.place.root()?).await?;
+        Ok(meta.and_then(|meta| meta.modified))
     }
 
     /// Makes the next [`get`](Self::get) look anew.

@@ -1,10 +1,13 @@
 //! What clients see, and when.
 
+use std::time::UNIX_EPOCH;
+
 use romt_core::{
     ErrorClass, IndexBackend as _,
     crates::Rows,
-    ports::{HistoryIndex as _, Loaded, RefusedEntry},
+    ports::{Catalogued, HistoryIndex as _, IndexCatalog as _, Loaded, RefusedEntry},
 };
+use romt_store::conformance::catalog;
 
 use crate::support::{Place, head, line, line_of, loaded, publish_all, publish_less, rows};
 
@@ -319,4 +322,33 @@ async fn crates_are_counted_right_whatever_is_noted_of_them() {
     let text = std::fs::read_to_string(&note).unwrap();
     std::fs::write(&note, text.replace(" 6", " 60")).unwrap();
     assert_eq!(publish().await, (60, 0));
+}
+
+#[tokio::test]
+async fn what_is_shown_is_a_catalog() {
+    let place = Place::new();
+    let lines = [line("serde", "1.0.0"), line("serde", "1.0.1")];
+    place.upstream_file("serde", &lines);
+    place.upstream_file("Zed-x", &[line("Zed-x", "1.0.0")]);
+    place.upstream_commit("second");
+    let index = place.init();
+    index.pull().await.unwrap();
+    catalog::unpublished(&index).await;
+    publish_less(&index, &[("serde", "1.0.1")]).await;
+    let before = catalog::published(&index, &["serde", "zed-x"], 2).await;
+    place.upstream_file("aux", &[line("aux", "1.0.0")]);
+    let upstream = place.upstream_commit("third");
+    index.pull().await.unwrap();
+    publish_all(&index).await;
+    let after = catalog::published(&index, &["aux", "serde", "zed-x"], 4).await;
+    assert_ne!(before, after);
+    assert_eq!(after.as_str(), upstream);
+
+    let catalogued = index.catalog(None).await.unwrap();
+    let Catalogued::Fresh(catalog) = catalogued else {
+        panic!("nothing was known");
+    };
+    let made = catalog.made.unwrap().duration_since(UNIX_EPOCH).unwrap();
+    assert_eq!(made.as_secs(), 1_704_067_200, "as upstream's commit says");
+    assert_eq!(catalog.origin, None, "a path of this machine is no news");
 }

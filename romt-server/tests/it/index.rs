@@ -13,7 +13,7 @@ async fn j06_config_json_points_to_where_the_client_asks() {
     assert_eq!(reply.status, 200);
     assert_eq!(
         reply.body,
-        r#"{"dl":"http://mirror.example:8000/crates/{lowerprefix}/{crate}/{crate}-{version}.crate"}"#
+        r#"{"api":"http://mirror.example:8000","dl":"http://mirror.example:8000/crates/{lowerprefix}/{crate}/{crate}-{version}.crate"}"#
     );
     assert_eq!(reply.header("cache-control"), "no-cache");
     assert_eq!(reply.header("vary"), "host");
@@ -27,7 +27,8 @@ async fn a_base_url_overrides_the_host() {
     let router = romt_server::router(Mirror::sample().served(), &options);
     let reply = get(&router, "/index/config.json").await;
     let text = std::str::from_utf8(&reply.body).unwrap();
-    assert!(text.starts_with(r#"{"dl":"https://crates.example/rust/crates/{lowerprefix}/"#));
+    assert!(text.contains(r#""dl":"https://crates.example/rust/crates/{lowerprefix}/"#));
+    assert!(text.contains(r#""api":"https://crates.example/rust","#));
     let page = get(&router, "/").await;
     let text = std::str::from_utf8(&page.body).unwrap();
     assert!(text.contains("\"sparse+https://crates.example/rust/index/\""));

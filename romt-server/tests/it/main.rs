@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod api;
+mod compat;
 mod crates;
 mod dist;
+mod fake_index;
 mod index;
 mod manifests;
+mod pages;
 mod requests;
 mod support;
 mod wire;

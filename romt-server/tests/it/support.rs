@@ -18,11 +18,9 @@ use futures::{StreamExt as _, stream, stream::BoxStream};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use romt_core::{
-    CrateName, IndexBackend, Key, MirrorLayout, Sha256Digest, Store, Version,
-    crates::IndexConfig,
+    CrateName, Key, MirrorLayout, Sha256Digest, Store, Version,
     ports::{
-        Body, GetOptions, IndexError, Loaded, Object, ObjectMeta, ObjectVersion, PutOptions,
-        StoreError, StoreLock, Tag,
+        Body, GetOptions, Object, ObjectMeta, ObjectVersion, PutOptions, StoreError, StoreLock,
     },
 };
 use romt_server::{Limits, ServeOutcome, ServedMirror, ServerOptions};
@@ -34,6 +32,8 @@ use tokio::{
     time::timeout,
 };
 use tower::ServiceExt as _;
+
+pub(crate) use crate::fake_index::FakeIndex;
 
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,8 +121,14 @@ impl Store for FakeStore {
         panic!("a server copies nothing")
     }
 
-    fn list(&self, _: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
-        panic!("a server lists nothing")
+    fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+        let below = prefix.map_or_else(String::new, |prefix| format!("{prefix}/"));
+        let objects = self.objects.lock().unwrap();
+        let keys = objects.keys().filter(|key| key.starts_with(&below));
+        let keys: Vec<Key> = keys.filter_map(|key| key.parse().ok()).collect();
+        drop(objects);
+        let metas: Vec<_> = keys.iter().map(|key| Ok(self.find(key)?.1)).collect();
+        stream::iter(metas).boxed()
     }
 
     fn local_path(&self, _: &Key) -> Option<PathBuf> {
@@ -131,78 +137,6 @@ impl Store for FakeStore {
 
     async fn lock(&self, _: &str) -> Result<StoreLock, StoreError> {
         panic!("a server locks nothing")
-    }
-}
-
-/// An index of lower-case names and their files.
-#[derive(Debug, Default)]
-pub(crate) struct FakeIndex {
-    files: Mutex<HashMap<String, Bytes>>,
-    unpublished: bool,
-}
-
-impl FakeIndex {
-    /// An index before its first publication.
-    pub(crate) fn unpublished() -> Self {
-        Self {
-            unpublished: true,
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn set(&self, name: &str, text: impl Into<Bytes>) {
-        let mut files = self.files.lock().unwrap();
-        files.insert(name.to_ascii_lowercase(), text.into());
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Bytes {
-        self.files.lock().unwrap()[&name.to_ascii_lowercase()].clone()
-    }
-
-    pub(crate) fn remove(&self, name: &str) {
-        self.files.lock().unwrap().remove(name);
-    }
-}
-
-impl fmt::Display for FakeIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("memory")
-    }
-}
-
-#[async_trait]
-impl IndexBackend for FakeIndex {
-    async fn config(&self) -> Result<IndexConfig, IndexError> {
-        panic!("the server makes its own config.json")
-    }
-
-    async fn load(&self, name: &CrateName, known: Option<&Tag>) -> Result<Loaded, IndexError> {
-        if self.unpublished {
-            let index = self.to_string();
-            return Err(IndexError::Unpublished { index });
-        }
-        let Some(body) = self
-            .files
-            .lock()
-            .unwrap()
-            .get(&name.to_lowercase())
-            .cloned()
-        else {
-            return Ok(Loaded::Absent);
-        };
-        let tag = Tag::of_digest(&Sha256Digest::of(&body));
-        if known == Some(&tag) {
-            return Ok(Loaded::Unchanged);
-        }
-        Ok(Loaded::Fresh { body, tag })
-    }
-
-    async fn distrust(&self, _name: &CrateName) -> Result<(), IndexError> {
-        Ok(())
-    }
-
-    async fn settle(&self) -> Result<(), IndexError> {
-        Ok(())
     }
 }
 
@@ -250,6 +184,7 @@ impl Mirror {
             self.index.clone(),
             MirrorLayout::default(),
         )
+        .with_catalog(self.index.clone())
     }
 
     pub(crate) fn router(&self) -> Router {

@@ -4,6 +4,7 @@
 //! Behind the feature `conformance`. A check that fails panics, saying what the
 //! port's contract wants.
 
+pub mod catalog;
 pub mod scripted;
 pub mod signing;
 pub mod source;

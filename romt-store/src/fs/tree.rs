@@ -305,5 +305,9 @@ fn is_absence(error: &io::Error) -> bool {
 
 /// Describes the object at `key`.
 pub(super) fn describe(key: &Key, meta: &Metadata) -> ObjectMeta {
-    ObjectMeta::new(key.clone(), meta.len(), platform::version(meta))
+    let modified = meta
+        .modified()
+        .ok()
+        .map(cap_std::time::SystemTime::into_std);
+    ObjectMeta::new(key.clone(), meta.len(), platform::version(meta)).with_modified(modified)
 }
