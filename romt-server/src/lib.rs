@@ -17,6 +17,7 @@
 //! | `/dist/{date}/…` | the manifest of a day, and the components of toolchains |
 //! | `/rustup/release-stable.toml` | which rustup is the current one |
 //! | `/rustup/dist/{target}/…`, `/rustup/archive/{version}/{target}/…` | `rustup-init` |
+//! | `/git/crates.io-index` | the index as a git repository, to be fetched from |
 //! | `/healthz`, `/` | for monitors and for people |
 //!
 //! A path is parsed into names and versions, and only those name anything in the
@@ -54,6 +55,7 @@ mod dist_route;
 mod dist_target;
 mod encoding;
 mod exchange;
+mod git_route;
 mod host;
 mod index_route;
 mod listening;

@@ -36,6 +36,8 @@ pub struct ServedMirror {
     pub index: Arc<dyn IndexBackend>,
     /// Where in the store the crate files are.
     pub layout: MirrorLayout,
+    /// The index as a git repository, if it is one.
+    pub git: Option<GitIndex>,
 }
 
 /// Why a directory cannot be served.
@@ -78,7 +80,15 @@ impl ServedMirror {
             store,
             index,
             layout,
+            git: None,
         }
+    }
+
+    /// The same mirror, whose index git clients can fetch from `git`.
+    #[must_use]
+    pub fn with_git(mut self, git: GitIndex) -> Self {
+        self.git = Some(git);
+        self
     }
 
     /// The mirror in the directory `path`, which is only read.
@@ -91,7 +101,8 @@ impl ServedMirror {
         let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
         let layout = MirrorLayout::load(&*store).await?;
         if let Some(index) = git_index(path).await? {
-            return Ok(Self::new(store, index, layout));
+            let git = index.clone();
+            return Ok(Self::new(store, Arc::new(index), layout).with_git(git));
         }
         let index = SnapshotIndex::new(store.clone());
         let plain = PlainIndex::new(store.clone());
@@ -136,14 +147,14 @@ impl ServedMirror {
 }
 
 /// The git index of a full mirror in `path`, if it shows anything.
-async fn git_index(path: &Path) -> Result<Option<Arc<dyn IndexBackend>>, MirrorError> {
+async fn git_index(path: &Path) -> Result<Option<GitIndex>, MirrorError> {
     let path = path.join(GIT_INDEX);
     if !path.is_dir() {
         return Ok(None);
     }
     let index = GitIndex::open(path, GitOptions::default())?;
     let shows = index.shown().await?.is_some();
-    Ok(shows.then(|| Arc::new(index) as Arc<dyn IndexBackend>))
+    Ok(shows.then_some(index))
 }
 
 /// Whether the directory `path` has what only a mirror has: what romt keeps, the

@@ -16,6 +16,7 @@ use crate::{
     config_route,
     crate_route::CrateRoute,
     dist_route::DistRoute,
+    git_route::GitRoute,
     host::HostGate,
     index_route::IndexRoute,
     target::{self, Target},
@@ -40,6 +41,7 @@ struct App {
     index: IndexRoute,
     crates: CrateRoute,
     dist: DistRoute,
+    git: GitRoute,
 }
 
 impl App {
@@ -52,12 +54,16 @@ impl App {
             },
             index: IndexRoute::new(mirror.index, half),
             dist: DistRoute::new(mirror.store.clone()),
+            git: GitRoute::new(mirror.git),
             crates: CrateRoute::new(mirror.store, mirror.layout, half),
         }
     }
 
     async fn answer(&self, request: Request) -> Response {
         let (request, body) = request.into_parts();
+        if request.method == Method::POST {
+            return self.post(&request, body).await;
+        }
         let has_body = has_body(&request, &body);
         let mut response = match self.try_answer(&request, has_body).await {
             Ok(response) => response,
@@ -69,6 +75,24 @@ impl App {
             response.headers_mut().insert(header::CONNECTION, close);
         }
         response
+    }
+
+    /// What git clients post is read; of all else, the connection is closed with it.
+    async fn post(&self, request: &Parts, body: Body) -> Response {
+        let posted = async {
+            let path = target::decode(&request.uri)?;
+            self.gate.admit(&request.uri, &request.headers)?;
+            match target::parse(&path) {
+                Ok(Target::Git(target)) => self.git.post(target, request, body).await,
+                _ => Err(Refusal::Method),
+            }
+        };
+        posted.await.unwrap_or_else(|refusal| {
+            let mut response = refusal.into_response();
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            response
+        })
     }
 
     async fn try_answer(&self, request: &Parts, has_body: bool) -> Result<Response, Refusal> {
@@ -84,6 +108,7 @@ impl App {
             Target::Index(path) => self.index.answer(path, request).await,
             Target::Crate(file) => self.crates.answer(file, &self.index, request).await,
             Target::Dist(file) => self.dist.answer(&file, request).await,
+            Target::Git(target) => self.git.answer(target, request).await,
             Target::Config => Ok(config_route::config(&self.gate, host, request)),
             Target::Health => Ok(config_route::health(request)),
             Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),

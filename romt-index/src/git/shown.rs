@@ -66,6 +66,20 @@ impl ShownCache {
         Ok(Loaded::Fresh { body, tag })
     }
 
+    /// The commit that is shown now.
+    pub(super) fn tip(
+        &self,
+        open: impl Fn() -> Result<Opened, IndexError>,
+    ) -> Result<Option<ObjectId>, IndexError> {
+        match self.lock().clone() {
+            Some(shown) => {
+                let tip = tip_in(&shown.repo.to_thread_local(), SHOWN);
+                tip.or_else(|_| open()?.tip(SHOWN))
+            }
+            None => open()?.tip(SHOWN),
+        }
+    }
+
     /// What is shown now, or `None` if nothing ever was.
     fn current(
         &self,

@@ -4,6 +4,7 @@
 
 mod crates;
 mod dist;
+mod git;
 mod index;
 mod manifests;
 mod requests;
