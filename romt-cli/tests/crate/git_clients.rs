@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tempfile::TempDir;
@@ -186,6 +187,59 @@ fn hostile_h15_a_push_is_refused() {
     assert_ne!(push.code(), Some(0));
     assert!(push.stderr.contains("403"), "{}", push.stderr);
     assert_eq!(files(served.mirror.path()), before);
+}
+
+/// Says that it is over, however it ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Nobody gets an error, or half of something, while states come and go.
+#[test]
+fn clients_do_not_notice_publications() {
+    let mut origin = Origin::varied();
+    let served = Served::new(Tool::Ours, &origin);
+    let (mirror, url) = (&served.mirror, served.registry());
+    let is_over = AtomicBool::new(false);
+    let clones = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for protocol in [0, 2] {
+            let (url, is_over, clones) = (&url, &is_over, &clones);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let user = User::new(protocol);
+                    user.clone_from(url);
+                    git(&user.clone(), &["fsck", "--strict", "--full"]);
+                    user.fetch();
+                    git(&user.clone(), &["fsck", "--strict", "--full"]);
+                    clones.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let _over = Over(&is_over);
+        for round in 0..8 {
+            origin.publish("bb", &format!("1.{round}.0"));
+            origin.yank("serde", "1.10.0");
+            if round == 4 {
+                origin.squash();
+            } else {
+                origin.commit();
+            }
+            mirror.from(&origin, &["update"]).expect(0);
+            if round == 5 {
+                mirror.git(&["repack", "-a", "-d", "-q"]);
+            }
+        }
+    });
+    let clones = clones.into_inner();
+    assert!(clones >= 4, "only {clones} clones were made meanwhile");
+    let last = User::new(2);
+    last.clone_from(&url);
+    last.has_what_is_shown(mirror);
 }
 
 /// How a cargo fetches an index.

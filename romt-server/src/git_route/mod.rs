@@ -146,6 +146,7 @@ fn headers(content_type: &'static str) -> HeaderMap {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, NO_CACHE);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(header::VARY, HeaderValue::from_static("git-protocol"));
     headers
 }
 

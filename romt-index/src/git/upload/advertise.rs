@@ -15,7 +15,7 @@ const CAPABILITIES: &str = "multi_ack multi_ack_detailed no-done thin-pack side-
     side-band-64k ofs-delta no-progress include-tag object-format=sha1";
 
 /// Who answers.
-const AGENT: &str = concat!("agent=romt/", env!("CARGO_PKG_VERSION"));
+const AGENT: &str = "agent=romt";
 
 /// What a client is told first: the one branch that is shown, and that `HEAD` is it,
 /// whatever it is in the repository; or, in version 2, what may be asked for.

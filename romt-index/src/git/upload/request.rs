@@ -169,9 +169,13 @@ fn wants(mut packets: Packets<'_>) -> Result<Request, UploadError> {
             line
         };
         is_first = false;
-        if parted(line).0 == b"have" || !fetch.take(line)? {
+        let is_early = matches!(parted(line).0, b"have" | b"done");
+        if is_early || !fetch.take(line)? {
             return Err(Malformed("a line that wants nothing").into());
         }
+    }
+    if fetch.wants.is_empty() {
+        return Err(Malformed("a list that wants nothing").into());
     }
     while let Some(packet) = packets.next()? {
         match packet {

@@ -125,6 +125,8 @@ fn hostile_h15_what_git_does_not_say_is_malformed() {
         &[&want, "-", "filter blob:none"],
         &[&want, "|", "done"],
         &["push", "-"],
+        &["done", "-"],
+        &["deepen 1", "-", "done"],
         &["command=fetch", "|", &want, "done", "-"],
     ] {
         assert!(old(lines).is_err(), "{lines:?}");
