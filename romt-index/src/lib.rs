@@ -19,7 +19,7 @@ mod snapshot;
 mod sparse;
 mod tree;
 
-pub use git::{GitIndex, GitOptions};
+pub use git::{GitIndex, GitOptions, GitProtocol, UploadError};
 pub use plain::PlainIndex;
 pub use snapshot::SnapshotIndex;
 pub use sparse::SparseIndex;

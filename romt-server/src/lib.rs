@@ -22,6 +22,7 @@
 //! | `/rustup-init.sh` | installs rustup from here |
 //! | `/`, `/search`, `/crate/{name}` | for people |
 //! | `/healthz` | for monitors |
+//! | `/git/crates.io-index` | the index as a git repository, to be fetched from |
 //!
 //! A path is parsed into names and versions, and only those name anything in the
 //! store. There is no way to ask for a file as such, so nothing else that lies in
@@ -61,6 +62,7 @@ mod dist_route;
 mod dist_target;
 mod encoding;
 mod exchange;
+mod git_route;
 mod host;
 mod index_route;
 mod installer_script;

@@ -38,6 +38,8 @@ pub struct ServedMirror {
     pub catalog: Option<Arc<dyn IndexCatalog>>,
     /// Where in the store the crate files are.
     pub layout: MirrorLayout,
+    /// The index as a git repository, if it is one.
+    pub git: Option<GitIndex>,
 }
 
 /// Why a directory cannot be served.
@@ -82,6 +84,7 @@ impl ServedMirror {
             index,
             catalog: None,
             layout,
+            git: None,
         }
     }
 
@@ -99,6 +102,13 @@ impl ServedMirror {
         Self::new(store, index.clone(), layout).with_catalog(index)
     }
 
+    /// The same mirror, whose index git clients can fetch from `git`.
+    #[must_use]
+    pub fn with_git(mut self, git: GitIndex) -> Self {
+        self.git = Some(git);
+        self
+    }
+
     /// The mirror in the directory `path`, which is only read.
     pub async fn open(path: &Path) -> Result<Self, MirrorError> {
         if !is_mirror(path) {
@@ -109,7 +119,8 @@ impl ServedMirror {
         let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
         let layout = MirrorLayout::load(&*store).await?;
         if let Some(index) = git_index(path).await? {
-            return Ok(Self::of(store, index, layout));
+            let git = index.clone();
+            return Ok(Self::of(store, index, layout).with_git(git));
         }
         let index = SnapshotIndex::new(store.clone());
         let plain = PlainIndex::new(store.clone());

@@ -17,6 +17,7 @@ use crate::{
     crate_list::CrateList,
     crate_route::CrateRoute,
     dist_route::DistRoute,
+    git_route::GitRoute,
     host::HostGate,
     index_route::IndexRoute,
     installer_script,
@@ -45,6 +46,7 @@ struct App {
     dist: DistRoute,
     list: CrateList,
     pages: Pages,
+    git: GitRoute,
 }
 
 impl App {
@@ -59,12 +61,16 @@ impl App {
             dist: DistRoute::new(mirror.store.clone()),
             list: CrateList::new(mirror.catalog),
             pages: Pages::new(mirror.store.clone()),
+            git: GitRoute::new(mirror.git),
             crates: CrateRoute::new(mirror.store, mirror.layout, half),
         }
     }
 
     async fn answer(&self, request: Request) -> Response {
         let (request, body) = request.into_parts();
+        if request.method == Method::POST {
+            return self.post(&request, body).await;
+        }
         let has_body = has_body(&request, &body);
         let mut response = match self.try_answer(&request, has_body).await {
             Ok(response) => response,
@@ -82,6 +88,24 @@ impl App {
         response
     }
 
+    /// What git clients post is read; of all else, the connection is closed with it.
+    async fn post(&self, request: &Parts, body: Body) -> Response {
+        let posted = async {
+            let path = target::decode(&request.uri)?;
+            self.gate.admit(&request.uri, &request.headers)?;
+            match target::parse(&path) {
+                Ok(Target::Git(target)) => self.git.post(target, request, body).await,
+                _ => Err(Refusal::Method),
+            }
+        };
+        posted.await.unwrap_or_else(|refusal| {
+            let mut response = refusal.into_response();
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            response
+        })
+    }
+
     async fn try_answer(&self, request: &Parts, has_body: bool) -> Result<Response, Refusal> {
         if request.method != Method::GET && request.method != Method::HEAD {
             return Err(Refusal::Method);
@@ -95,6 +119,7 @@ impl App {
             Target::Index(path) => self.index.answer(path, request).await,
             Target::Crate(file) => self.crates.answer(&file, &self.index, request).await,
             Target::Dist(file) => self.dist.answer(&file, request).await,
+            Target::Git(target) => self.git.answer(target, request).await,
             Target::Config => Ok(config_route::config(&self.gate, host, request)),
             Target::Health => Ok(config_route::health(request)),
             Target::Welcome if page::is_for(request) => {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::Uri;
 use romt_core::CrateName;
 
-use crate::{answer::Refusal, compat, dist_target::DistFile, page::Asset};
+use crate::{answer::Refusal, compat, dist_target::DistFile, git_route::GitTarget, page::Asset};
 
 /// The longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
@@ -39,13 +39,15 @@ pub(crate) enum Target<'p> {
     CratePage(CrateName),
     /// `/assets/{file}`, which pages are made with.
     Asset(&'static Asset),
+    /// The index, as git asks for it.
+    Git(GitTarget),
 }
 
 /// The path of `uri`, decoded once.
 ///
 /// Refuses what no client of a mirror sends and only confuses the layers that
 /// look at it: dot segments, empty segments, backslashes, encoded separators.
-/// Empty segments are overlooked where rustup makes them.
+/// Empty segments are overlooked where rustup and git make them.
 pub(crate) fn decode(uri: &Uri) -> Result<Cow<'_, str>, Refusal> {
     let path = uri.path();
     let query = uri.query().map_or(0, str::len);
@@ -60,7 +62,7 @@ pub(crate) fn decode(uri: &Uri) -> Result<Cow<'_, str>, Refusal> {
     } else {
         Cow::Borrowed(path)
     };
-    let decoded = without_rustups_slashes(decoded);
+    let decoded = without_doubled_slashes(decoded);
     if has_odd_segment(&decoded) {
         return Err(Refusal::BadTarget);
     }
@@ -68,11 +70,13 @@ pub(crate) fn decode(uri: &Uri) -> Result<Cow<'_, str>, Refusal> {
 }
 
 /// `path` without its empty segments, if it is one of rustup's: a slash at the end
-/// of `RUSTUP_DIST_SERVER` makes it ask for `//dist/…`.
-fn without_rustups_slashes(path: Cow<'_, str>) -> Cow<'_, str> {
+/// of `RUSTUP_DIST_SERVER` makes it ask for `//dist/…`. Or of git's: some clients put
+/// a slash between an address and what they want there, though it has one.
+fn without_doubled_slashes(path: Cow<'_, str>) -> Cow<'_, str> {
     let below = path.trim_start_matches('/');
-    let is_rustups = below.starts_with("dist/") || below.starts_with("rustup/");
-    if !is_rustups || !path.contains("//") {
+    let theirs = ["dist/", "rustup/", "git/"];
+    let is_theirs = theirs.iter().any(|it| below.starts_with(it));
+    if !is_theirs || !path.contains("//") {
         return path;
     }
     let mut collapsed = String::with_capacity(path.len());
@@ -153,6 +157,10 @@ pub(crate) fn parse(path: &str) -> Result<Target<'_>, Refusal> {
     if path.starts_with("/dist/") || path.starts_with("/rustup/") {
         let file = DistFile::parse(&path[1..]);
         return file.map(Target::Dist).ok_or(Refusal::NotFound);
+    }
+    if path.starts_with("/git/") {
+        let target = GitTarget::parse(path);
+        return target.map(Target::Git).ok_or(Refusal::NotFound);
     }
     match path {
         "/" => Ok(Target::Welcome),
@@ -306,6 +314,19 @@ mod tests {
         for path in ["/dist/", "//dist//", "/dist/2026-01-01/", "/rustup/dist/"] {
             assert_eq!(target(path), Err(Refusal::NotFound), "{path}");
         }
+    }
+
+    #[test]
+    fn gits_doubled_slashes_are_overlooked() {
+        for path in [
+            "/git/crates.io-index/info/refs?service=git-upload-pack",
+            "/git/crates.io-index//info/refs?service=git-upload-pack",
+            "//git//crates.io-index/info/refs",
+        ] {
+            assert_eq!(target(path).unwrap(), "Git(Refs)", "{path}");
+        }
+        assert_eq!(target("/git/x"), Err(Refusal::NotFound));
+        assert_eq!(target("/git//../x"), Err(Refusal::BadTarget));
     }
 
     #[test]

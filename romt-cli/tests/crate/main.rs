@@ -40,6 +40,7 @@ mod archives;
 mod command_line;
 mod download;
 mod exchange;
+mod git_clients;
 mod kill;
 mod quirks;
 mod quirks_of_archives;

@@ -85,7 +85,7 @@ impl Crates {
 }
 
 /// A program that needs `dependencies`, lines of a manifest.
-fn write_program(dir: &Path, dependencies: &str, registry: &str) {
+pub(crate) fn write_program(dir: &Path, dependencies: &str, registry: &str) {
     let manifest = format!(
         "[package]\nname = \"program\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
          [dependencies]\n{dependencies}"

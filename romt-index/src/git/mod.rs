@@ -71,6 +71,7 @@ mod revision;
 mod seam;
 mod setup;
 mod shown;
+mod upload;
 mod walk;
 mod walk_blobs;
 mod worktree;
@@ -84,7 +85,9 @@ use std::{
 
 use romt_core::{ErrorClass, Escaped, ports::IndexError};
 
-use self::{at::AtCache, error::Failures, open::Opened, shown::ShownCache};
+pub use self::upload::{GitProtocol, UploadError};
+
+use self::{at::AtCache, error::Failures, open::Opened, shown::ShownCache, upload::Uploads};
 
 /// An index in a git repository: [`HistoryIndex`](romt_core::ports::HistoryIndex)
 /// without git.
@@ -123,6 +126,7 @@ struct Inner {
     options: GitOptions,
     shown: ShownCache,
     at: AtCache,
+    uploads: Uploads,
 }
 
 /// How a [`GitIndex`] works.
@@ -232,6 +236,7 @@ impl GitIndex {
                 options,
                 shown: ShownCache::default(),
                 at: AtCache::default(),
+                uploads: Uploads::default(),
             }),
         }
     }

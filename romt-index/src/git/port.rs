@@ -27,6 +27,9 @@ impl IndexBackend for GitIndex {
 
     /// A file's tag is its name as a git blob.
     async fn load(&self, name: &CrateName, known: Option<&Tag>) -> Result<Loaded, IndexError> {
+        if let Some(loaded) = self.inner.shown.at_hand(name, known) {
+            return Ok(loaded);
+        }
         let (name, known) = (name.clone(), known.cloned());
         self.blocking(move |inner| inner.shown.load(|| inner.open(), &name, known.as_ref()))
             .await
@@ -123,7 +126,9 @@ impl HistoryIndex for GitIndex {
 
     async fn withdraw(&self, versions: &Rows) -> Result<(), IndexError> {
         let versions = versions.clone();
-        self.work(move |opened| opened.withdraw(&versions)).await
+        let done = self.work(move |opened| opened.withdraw(&versions)).await;
+        self.inner.shown.doubt();
+        done
     }
 
     async fn publish(
@@ -133,8 +138,11 @@ impl HistoryIndex for GitIndex {
         refused: &[RefusedEntry],
     ) -> Result<Publication, IndexError> {
         let (end, held_back, refused) = (end.clone(), held_back.clone(), refused.to_vec());
-        self.work(move |opened| opened.publish(&end, &held_back, &refused))
-            .await
+        let done = self
+            .work(move |opened| opened.publish(&end, &held_back, &refused))
+            .await;
+        self.inner.shown.doubt();
+        done
     }
 
     async fn set_config(&self, config: &[u8]) -> Result<bool, IndexError> {

@@ -5,6 +5,7 @@ mod bundle;
 mod hostile;
 mod publish;
 mod pull;
+mod serving;
 mod setup;
 mod support;
 mod work_tree;

@@ -7,6 +7,7 @@ mod compat;
 mod crates;
 mod dist;
 mod fake_index;
+mod git;
 mod index;
 mod manifests;
 mod pages;

@@ -1,25 +1,31 @@
 //! A pack of the repository that a new pack may begin with, byte for byte.
 
 use std::{
+    cmp::Reverse,
     fs::{self, File},
-    io::{self, BufReader, Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    io::{self, BufReader, Read},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use gix::Repository;
+use gix_pack::data::entry::Header;
 
-use super::history::Fault;
+use super::{history::Fault, stretch::Stretch};
 
 const HEADER: u64 = 12;
 const TRAILER: u64 = 20;
 
-/// The largest pack of a repository.
+/// The largest pack of a repository that may be sent.
 ///
 /// Copying it costs nothing beside making its entries anew. It may hold what
 /// nobody reaches any more, which does no harm.
 pub(super) struct Body {
     path: PathBuf,
+    file: Arc<File>,
     index: gix_pack::index::File,
+    /// How many bytes the entries are.
+    length: u64,
 }
 
 impl Body {
@@ -27,30 +33,55 @@ impl Body {
     /// that may be sent.
     pub(super) fn find(repo: &Repository) -> Result<Option<Self>, Fault> {
         let packs = repo.objects.store_ref().path().join("pack");
-        let mut largest: Option<Self> = None;
         let files = match fs::read_dir(packs) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             files => files?,
         };
+        let mut found = Vec::new();
         for file in files {
             let index = file?.path();
             let path = index.with_extension("pack");
-            if index.extension().is_none_or(|it| it != "idx") || !path.is_file() {
-                continue;
-            }
-            let index = gix_pack::index::File::at(&index, repo.object_hash())?;
-            if largest
-                .as_ref()
-                .is_none_or(|it| it.index.num_objects() < index.num_objects())
-            {
-                largest = Some(Self { path, index });
+            if index.extension().is_some_and(|it| it == "idx") && path.is_file() {
+                let file = Arc::new(File::open(&path)?);
+                let length = file.metadata()?.len().saturating_sub(HEADER + TRAILER);
+                let index = gix_pack::index::File::at(&index, repo.object_hash())?;
+                found.push(Self {
+                    path,
+                    file,
+                    index,
+                    length,
+                });
             }
         }
-        let largest = largest.filter(|it| it.index.num_objects() > 0 && it.has_each_once());
-        match largest {
-            Some(body) if version(&body.path)? == 2 => Ok(Some(body)),
-            _ => Ok(None),
+        found.sort_by_key(|it| Reverse(it.index.num_objects()));
+        for body in found {
+            if body.may_be_sent()? {
+                return Ok(Some(body));
+            }
         }
+        Ok(None)
+    }
+
+    /// Whether every reader takes it as a part of something larger.
+    ///
+    /// There are readers that never finish with a pack that has an object twice, and
+    /// others that look for what a delta names outside of the pack, even if it is
+    /// inside: so it is in a pack that was completed after it came.
+    fn may_be_sent(&self) -> Result<bool, Fault> {
+        if self.index.num_objects() == 0 || !self.has_each_once() {
+            return Ok(false);
+        }
+        let data = gix_pack::data::File::at(&self.path, self.index.object_hash())?;
+        if data.version() != gix_pack::data::Version::V2 {
+            return Ok(false);
+        }
+        for number in 0..self.index.num_objects() {
+            let entry = data.entry(self.index.pack_offset_at_index(number))?;
+            if matches!(entry.header, Header::RefDelta { .. }) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn has_each_once(&self) -> bool {
@@ -74,19 +105,23 @@ impl Body {
     }
 
     /// The entries, and how many bytes they are.
-    pub(super) fn entries(&self) -> io::Result<(impl Read + use<>, u64)> {
-        let mut file = File::open(&self.path)?;
-        let length = file.metadata()?.len().saturating_sub(HEADER + TRAILER);
-        file.seek(SeekFrom::Start(HEADER))?;
-        let entries = BufReader::with_capacity(128 * 1024, file).take(length);
-        Ok((entries, length))
+    pub(super) fn entries(&self) -> (impl Read + use<>, u64) {
+        let entries = self.stretch();
+        let length = entries.length;
+        (BufReader::with_capacity(128 * 1024, entries.read()), length)
     }
-}
 
-fn version(path: &Path) -> io::Result<u32> {
-    let mut header = [0; 8];
-    File::open(path)?.read_exact(&mut header)?;
-    let mut version = [0; 4];
-    version.copy_from_slice(&header[4..]);
-    Ok(u32::from_be_bytes(version))
+    /// The entries, in the file where they are.
+    pub(super) fn stretch(&self) -> Stretch {
+        Stretch {
+            file: self.file.clone(),
+            start: HEADER,
+            length: self.length,
+        }
+    }
+
+    /// Whether it is still where it was. Who put packs together wants this one to go.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.is_file()
+    }
 }

@@ -12,7 +12,7 @@ use romt_core::Escaped;
 use super::{
     IdSet,
     compare::in_order,
-    history::{Fault, each_change, new_commits},
+    history::{Fault, NEVER, each_change, new_commits},
     is_io, whole_text,
 };
 
@@ -32,7 +32,7 @@ const NAMES: component::Options = component::Options {
 /// Proves that all that `tip` reaches is there. Of what `had` reach, that is known.
 pub(super) fn check(repo: &Repository, tip: ObjectId, had: &[ObjectId]) -> Result<(), Fault> {
     check_kind(repo, tip, gix::objs::Kind::Commit)?;
-    let commits = new_commits(repo, &[tip], had).map_err(|fault| match fault {
+    let commits = new_commits(repo, &[tip], had, NEVER).map_err(|fault| match fault {
         Fault::Odb(error) if !is_io(&error) => {
             let why = whole_text(&error);
             Fault::bad(tip, format!("lacks a part of its history: {why}"))

@@ -75,6 +75,22 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// Whether nobody waits any more for what is being made.
+pub(in crate::git) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// For what is always waited for.
+pub(in crate::git) const NEVER: Stop<'static> = &|| false;
+
+/// Ends the work if nobody waits for it.
+pub(in crate::git) fn check(stop: Stop<'_>) -> io::Result<()> {
+    if stop() {
+        // Not `Interrupted`, which writers take for a reason to try again.
+        let text = "nobody waits for it any more, or it took too long";
+        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+    }
+    Ok(())
+}
+
 /// A commit, and where it comes from.
 #[derive(Debug)]
 pub(super) struct Commit {
@@ -110,6 +126,7 @@ pub(super) fn new_commits(
     repo: &Repository,
     tips: &[ObjectId],
     had: &[ObjectId],
+    stop: Stop<'_>,
 ) -> Result<Vec<Commit>, Fault> {
     let had_set: IdSet = had.iter().copied().collect();
     let tips = tips.iter().copied().filter(|it| !had_set.contains(it));
@@ -120,6 +137,7 @@ pub(super) fn new_commits(
     let mut commits = Vec::new();
     let walk = repo.rev_walk(tips).with_hidden(had.iter().copied());
     for commit in walk.all()? {
+        check(stop)?;
         let commit = commit?;
         commits.push(Commit {
             id: commit.id,

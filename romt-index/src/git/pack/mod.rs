@@ -14,6 +14,7 @@
 //! | `body` | a pack of the repository that a new pack may begin with |
 //! | `stored`, `reach` | entries of the repository's packs that a new pack may have as they are |
 //! | `entry`, `delta` | entries that are made anew |
+//! | `stretch` | a part of a file, for many readers |
 //! | `hashing` | the bytes of a pack |
 //! | `handles` | what many threads read objects with |
 
@@ -32,6 +33,7 @@ mod reach;
 mod scan;
 mod scratch;
 mod stored;
+mod stretch;
 #[cfg(test)]
 pub(in crate::git) mod testing;
 #[cfg(test)]
@@ -45,10 +47,11 @@ use gix::ObjectId;
 use romt_core::{ErrorClass, Escaped, ports::IndexError};
 
 pub(super) use self::{
-    history::{Fault, known_tips},
+    history::{Fault, Stop, check, known_tips},
     intake::{Limits, take_in},
     plan::Plan,
     scratch::{Scratch, sync_directory},
+    stretch::Stretch,
     write::Purpose,
 };
 

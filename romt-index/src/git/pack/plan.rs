@@ -1,6 +1,6 @@
 //! Deciding what a pack holds.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use gix::{ObjectId, Repository, objs::Kind};
 
@@ -8,7 +8,8 @@ use super::{
     IdMap, IdSet,
     body::Body,
     compare::Change,
-    history::{Commit, Fault, each_change, new_commits},
+    history::{Commit, Fault, NEVER, Stop, check, each_change, new_commits},
+    stretch::Stretch,
     write::{self, Purpose},
 };
 
@@ -23,7 +24,7 @@ const MAX_CHAIN: u32 = 48;
 /// a version is yanked and yanked no more, is not sent again: it could be the base
 /// of what it is then a delta against.
 pub(in crate::git) struct Plan {
-    pub(super) body: Option<Body>,
+    pub(super) body: Option<Arc<Body>>,
     pub(super) objects: Vec<Planned>,
     /// The commits that the receiver has.
     pub(super) has: Vec<ObjectId>,
@@ -32,7 +33,7 @@ pub(in crate::git) struct Plan {
 }
 
 /// An object of the pack.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Planned {
     pub(super) id: ObjectId,
     /// What to make a delta against: before it in the pack, or at the receiver.
@@ -58,8 +59,54 @@ impl Plan {
         has: &[ObjectId],
         wants: &[ObjectId],
     ) -> Result<Self, Fault> {
-        let commits = new_commits(repo, wants, has)?;
-        Self::of(repo, has, &commits)
+        Self::until(repo, has, wants, NEVER)
+    }
+
+    /// The same for who may lose patience.
+    pub(in crate::git) fn until(
+        repo: &Repository,
+        has: &[ObjectId],
+        wants: &[ObjectId],
+        stop: Stop<'_>,
+    ) -> Result<Self, Fault> {
+        let commits = new_commits(repo, wants, has, stop)?;
+        Self::of(repo, has, &commits, stop)
+    }
+
+    /// The pack of a whole history that reaches further than this one's, which is
+    /// that of `tip`: as far as `next`. What this one begins with that one does too.
+    pub(in crate::git) fn extended(
+        &self,
+        repo: &Repository,
+        tip: ObjectId,
+        next: ObjectId,
+        stop: Stop<'_>,
+    ) -> Result<Self, Fault> {
+        let more = Self::until(repo, &[tip], &[next], stop)?;
+        let mut objects = self.objects.clone();
+        let here: IdSet = objects.iter().map(|it| it.id).collect();
+        let body = self.body.as_deref();
+        // What left the history and came back to it was planned before.
+        let is_new = |it: &Planned| {
+            !here.contains(&it.id) && !body.is_some_and(|body| body.contains(&it.id))
+        };
+        objects.extend(more.objects.into_iter().filter(is_new));
+        Ok(Self {
+            body: self.body.clone(),
+            objects,
+            has: Vec::new(),
+            had: IdSet::default(),
+        })
+    }
+
+    /// The entries of another pack that the pack begins with.
+    pub(in crate::git) fn copied(&self) -> Option<Stretch> {
+        self.body.as_ref().map(|body| body.stretch())
+    }
+
+    /// Whether there is nothing better to begin with by now.
+    pub(in crate::git) fn is_current(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.is_there())
     }
 
     /// A pack for who has `start` and wants `tip`, if `tip` builds on `start`.
@@ -68,23 +115,28 @@ impl Plan {
         start: ObjectId,
         tip: ObjectId,
     ) -> Result<Option<Self>, Fault> {
-        let commits = new_commits(repo, &[tip], &[start])?;
+        let commits = new_commits(repo, &[tip], &[start], NEVER)?;
         // The way from the one to the other is new but for its beginning.
         let builds = |it: &Commit| it.parents.contains(&start);
         if start != tip && !commits.iter().any(builds) {
             return Ok(None);
         }
-        Self::of(repo, &[start], &commits).map(Some)
+        Self::of(repo, &[start], &commits, NEVER).map(Some)
     }
 
-    fn of(repo: &Repository, has: &[ObjectId], commits: &[Commit]) -> Result<Self, Fault> {
+    fn of(
+        repo: &Repository,
+        has: &[ObjectId],
+        commits: &[Commit],
+        stop: Stop<'_>,
+    ) -> Result<Self, Fault> {
         let body = if has.is_empty() {
-            Body::find(repo)?
+            Body::find(repo)?.map(Arc::new)
         } else {
             None
         };
         let mut builder = Builder {
-            body: body.as_ref(),
+            body: body.as_deref(),
             places: IdMap::default(),
             objects: Vec::new(),
         };
@@ -97,6 +149,7 @@ impl Plan {
             &mut builder,
             |builder, id| builder.places.contains_key(id),
             |builder, commit, changes| {
+                check(stop)?;
                 for gone in changes.gone {
                     builder.places.entry(gone).or_insert(Place::Had);
                 }
@@ -126,7 +179,7 @@ impl Plan {
 
     /// How many objects the pack will hold.
     pub(in crate::git) fn objects(&self) -> Option<u32> {
-        let body = self.body.as_ref().map_or(0, Body::objects);
+        let body = self.body.as_ref().map_or(0, |body| body.objects());
         u32::try_from(self.objects.len()).ok()?.checked_add(body)
     }
 

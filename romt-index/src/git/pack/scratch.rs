@@ -36,6 +36,11 @@ impl Scratch {
         &mut self.file
     }
 
+    /// Another handle of it.
+    pub(in crate::git) fn shared(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Makes it durable as `path`, in place of whatever is there. Both are in one
     /// directory.
     pub(in crate::git) fn keep_as(self, path: &Path) -> io::Result<()> {

@@ -24,6 +24,22 @@ pub(in crate::git) enum Purpose {
     /// It is read at once and on this machine: little effort counts, and what it
     /// would build on the reader would have to put into it again.
     HandingOver,
+    /// It is sent again and again, to who wants nothing to be elsewhere.
+    Keeping,
+}
+
+impl Purpose {
+    /// Whether deltas may be against what the receiver has.
+    fn is_thin(self) -> bool {
+        self == Self::Carrying
+    }
+
+    fn effort(self) -> Compression {
+        match self {
+            Self::Carrying | Self::Keeping => Compression::default(),
+            Self::HandingOver => Compression::fast(),
+        }
+    }
 }
 
 pub(super) fn pack(
@@ -38,7 +54,7 @@ pub(super) fn pack(
     let mut out = Hashing::new(out, repo);
     out.begin(objects)?;
     if let Some(body) = &plan.body {
-        let (mut entries, length) = body.entries()?;
+        let (mut entries, length) = body.entries();
         let copied = io::copy(&mut entries.by_ref(), &mut out)?;
         if copied != length {
             return Err(Fault::Io(io::ErrorKind::UnexpectedEof.into()));
@@ -48,7 +64,8 @@ pub(super) fn pack(
     let mut writer = Writer {
         plan,
         handles: &handles,
-        thin: purpose == Purpose::Carrying,
+        purpose,
+        thin: purpose.is_thin(),
         packs: &packs,
         out,
         offsets: IdMap::default(),
@@ -64,6 +81,7 @@ struct Writer<'a, W> {
     plan: &'a Plan,
     packs: &'a Packs,
     handles: &'a Handles,
+    purpose: Purpose,
     /// Whether deltas may be against what the receiver has.
     thin: bool,
     out: Hashing<W>,
@@ -151,11 +169,7 @@ impl<W: Write> Writer<'_, W> {
             (planned.id, base)
         });
         let wanted: Vec<_> = wanted.collect();
-        let level = if self.thin {
-            Compression::default()
-        } else {
-            Compression::fast()
-        };
+        let level = self.purpose.effort();
         make_all(self.handles, level, &wanted, |it| {
             self.entry(it.id, it.kind, it.base, it.size, &it.deflated)
         })
