@@ -41,6 +41,23 @@ impl PlainIndex {
                 source,
             })
     }
+
+    /// The names of the crates that there are files for, in lower case.
+    pub async fn names(&self) -> Result<Vec<CrateName>, IndexError> {
+        let mut files = self.store.list(Some(&self.layout.index_root()));
+        let mut names = Vec::new();
+        while let Some(file) = files.next().await {
+            let file = file.map_err(|source| IndexError::Store {
+                index: self.to_string(),
+                source,
+            })?;
+            let name = file.key.file_name().parse::<CrateName>().ok();
+            // What else lies there is no index file.
+            names.extend(name.filter(|name| self.layout.index_file(name) == file.key));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
 }
 
 impl fmt::Display for PlainIndex {

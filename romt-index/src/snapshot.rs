@@ -69,6 +69,16 @@ impl SnapshotIndex {
         Ok(self.snapshot().await?.crates())
     }
 
+    /// The names of the crates that are shown, in lower case.
+    pub async fn names(&self) -> Result<Vec<CrateName>, IndexError> {
+        let snapshot = self.snapshot().await?;
+        let records = snapshot.all().await.map_err(|error| error.at(self))?;
+        records
+            .iter()
+            .map(|record| record.name.parse().map_err(IndexError::from))
+            .collect()
+    }
+
     async fn snapshot(&self) -> Result<Arc<Snapshot>, IndexError> {
         self.trees.get().await.map_err(|error| error.at(self))
     }
