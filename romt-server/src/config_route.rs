@@ -1,4 +1,4 @@
-//! `/index/config.json`, `/healthz` and `/`.
+//! `/index/config.json` and `/`, and the pages that all are.
 
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
@@ -17,20 +17,42 @@ const DOWNLOAD: &str = "/crates/{lowerprefix}/{crate}/{crate}-{version}.crate";
 /// The registry's configuration, which sends a client to where it is asking.
 ///
 /// Cargo takes no 304 for it, so it has no tag.
-pub(crate) fn config(gate: &HostGate, host: &str, request: &Parts) -> Response {
-    let dl = format!("{}{DOWNLOAD}", gate.base(host));
-    let body = serde_json::json!({ "dl": dl }).to_string();
-    page(request, "application/json", true, body)
+pub(crate) fn config(gate: &HostGate, host: &str, needs_token: bool, request: &Parts) -> Response {
+    let base = gate.base_for(host, request);
+    let dl = format!("{base}{DOWNLOAD}");
+    let mut config = serde_json::json!({ "dl": dl });
+    if needs_token {
+        config["auth-required"] = true.into();
+        // Without it `cargo login` takes no token.
+        config["api"] = base.into();
+    }
+    page(
+        request,
+        StatusCode::OK,
+        "application/json",
+        true,
+        config.to_string(),
+    )
 }
 
-/// Says that the server answers.
-pub(crate) fn health(request: &Parts) -> Response {
-    page(request, "text/plain; charset=utf-8", false, "ok\n".into())
+/// A page of plain text that is the same for all hosts.
+pub(crate) fn plain(request: &Parts, status: StatusCode, body: String) -> Response {
+    typed(request, status, "text/plain; charset=utf-8", body)
+}
+
+/// A page of this type that is the same for all hosts.
+pub(crate) fn typed(
+    request: &Parts,
+    status: StatusCode,
+    content_type: &'static str,
+    body: String,
+) -> Response {
+    page(request, status, content_type, false, body)
 }
 
 /// Tells people what this is and how to use it.
 pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response {
-    let base = gate.base(host);
+    let base = gate.base_for(host, request);
     let lines = client_config(&base);
     let variables = rustup_environment(&base);
     let body = format!(
@@ -38,10 +60,22 @@ pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response 
          To use its crates, put this into .cargo/config.toml:\n\n{lines}\n\
          To use its toolchains, if it has any, set this for rustup:\n\n{variables}"
     );
-    page(request, "text/plain; charset=utf-8", true, body)
+    page(
+        request,
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        true,
+        body,
+    )
 }
 
-fn page(request: &Parts, content_type: &'static str, of_host: bool, body: String) -> Response {
+fn page(
+    request: &Parts,
+    status: StatusCode,
+    content_type: &'static str,
+    of_host: bool,
+    body: String,
+) -> Response {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, body.len().into());
@@ -57,5 +91,5 @@ fn page(request: &Parts, content_type: &'static str, of_host: bool, body: String
         Method::HEAD => Body::empty(),
         _ => body.into(),
     };
-    respond(StatusCode::OK, headers, body)
+    respond(status, headers, body)
 }

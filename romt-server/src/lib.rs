@@ -17,7 +17,8 @@
 //! | `/dist/{date}/…` | the manifest of a day, and the components of toolchains |
 //! | `/rustup/release-stable.toml` | which rustup is the current one |
 //! | `/rustup/dist/{target}/…`, `/rustup/archive/{version}/{target}/…` | `rustup-init` |
-//! | `/healthz`, `/` | for monitors and for people |
+//! | `/healthz`, `/readyz`, `/metrics` | for monitors |
+//! | `/` | for people |
 //!
 //! A path is parsed into names and versions, and only those name anything in the
 //! store. There is no way to ask for a file as such, so nothing else that lies in
@@ -42,8 +43,10 @@
 //! # }
 //! ```
 
+mod access;
 mod answer;
 mod cache;
+mod check;
 mod checksum;
 mod client;
 mod conditional;
@@ -53,26 +56,43 @@ mod crate_route;
 mod dist_route;
 mod dist_target;
 mod encoding;
+mod entrance;
 mod exchange;
+mod front;
+mod front_args;
+mod health;
 mod host;
 mod index_route;
 mod listening;
 mod manifests;
+mod metrics;
 mod mirror;
 mod options;
 mod peer;
+mod proxies;
 mod range;
+mod request_body;
 mod router;
 mod sending;
 mod serve;
 mod target;
+mod tls;
+mod tokens;
 mod turns;
 
-pub use client::{CLIENT_REGISTRY, client_config, client_index, rustup_environment};
+pub use access::{AccessFormat, AccessLog, LogQueue};
+pub use check::{CheckDepth, CheckError, CheckReport, Fault, check};
+pub use client::{CLIENT_REGISTRY, client_config, client_index, rustup_environment, token_config};
+pub use front::FrontOptions;
+pub use front_args::{AccessLogArg, CheckArg, FrontArgs, FrontArgsError};
 pub use host::{BaseUrl, BaseUrlError, HostPolicy};
 pub use listening::Listening;
+pub use metrics::Telemetry;
 pub use mirror::{MirrorError, ServedMirror, is_mirror};
 pub use options::{Limits, ServerOptions};
 pub use peer::Peer;
+pub use proxies::{Network, NetworkError, TrustedProxies};
 pub use router::router;
 pub use serve::{ServeError, ServeOutcome, serve};
+pub use tls::{Tls, TlsError};
+pub use tokens::{NewToken, TokenFileError, TokenName, Tokens, new_token};

@@ -6,8 +6,9 @@ use std::{
 };
 
 use romt_core::{
-    ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, StoreExt as _,
-    ports::{HistoryIndex as _, IndexError},
+    CrateName, ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, StoreExt as _,
+    crates::VersionFilter,
+    ports::{HistoryIndex as _, IndexError, ObjectMeta},
 };
 use romt_index::{GitIndex, GitOptions, PlainIndex, SnapshotIndex};
 use romt_store::{FsOpenError, FsStore};
@@ -36,6 +37,16 @@ pub struct ServedMirror {
     pub index: Arc<dyn IndexBackend>,
     /// Where in the store the crate files are.
     pub layout: MirrorLayout,
+    shown: Shown,
+}
+
+/// The index once more, as one of those that can name their state or their crates.
+#[derive(Clone, Debug)]
+enum Shown {
+    Snapshot(Arc<SnapshotIndex>),
+    Git(Arc<GitIndex>),
+    Plain(Arc<PlainIndex>),
+    Unnamed,
 }
 
 /// Why a directory cannot be served.
@@ -78,6 +89,7 @@ impl ServedMirror {
             store,
             index,
             layout,
+            shown: Shown::Unnamed,
         }
     }
 
@@ -91,18 +103,67 @@ impl ServedMirror {
         let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
         let layout = MirrorLayout::load(&*store).await?;
         if let Some(index) = git_index(path).await? {
-            return Ok(Self::new(store, index, layout));
+            let shown = Shown::Git(index.clone());
+            return Ok(Self::new(store, index, layout).showing(shown));
         }
         let index = SnapshotIndex::new(store.clone());
         let plain = PlainIndex::new(store.clone());
         // A mirror that was carried without its hidden files still has these.
         let only_plain = index.position().await?.is_none() && plain.exists().await?;
-        let index: Arc<dyn IndexBackend> = if only_plain {
-            Arc::new(plain)
-        } else {
-            Arc::new(index)
-        };
-        Ok(Self::new(store, index, layout))
+        if only_plain {
+            let plain = Arc::new(plain);
+            let shown = Shown::Plain(plain.clone());
+            return Ok(Self::new(store, plain, layout).showing(shown));
+        }
+        let index = Arc::new(index);
+        let shown = Shown::Snapshot(index.clone());
+        Ok(Self::new(store, index, layout).showing(shown))
+    }
+
+    fn showing(self, shown: Shown) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// What names the published state of the index, if the index has a name for it and
+    /// shows anything.
+    pub async fn position(&self) -> Result<Option<String>, IndexError> {
+        match &self.shown {
+            Shown::Snapshot(index) => index.position().await,
+            Shown::Git(index) => Ok(index.shown().await?.map(|it| it.to_string())),
+            Shown::Plain(_) | Shown::Unnamed => Ok(None),
+        }
+    }
+
+    /// The names of the crates that the index shows, in lower case.
+    pub(crate) async fn crate_names(&self) -> Result<Vec<CrateName>, IndexError> {
+        match &self.shown {
+            Shown::Snapshot(index) => index.names().await,
+            Shown::Plain(index) => index.names().await,
+            Shown::Git(index) => {
+                let Some(shown) = index.shown().await? else {
+                    return Ok(Vec::new());
+                };
+                let all = VersionFilter::default();
+                let all = index.difference(None, &shown, &all).await?.added;
+                Ok(all.crates().iter().map(|it| it.name.clone()).collect())
+            }
+            Shown::Unnamed => Err(IndexError::Unpublished {
+                index: self.index.to_string(),
+            }),
+        }
+    }
+
+    /// Finds out whether the store can be read at all.
+    pub(crate) async fn check_readable(&self) -> Result<(), IndexError> {
+        self.head(POINTERS[0]).await.map(drop)
+    }
+
+    async fn head(&self, name: &str) -> Result<Option<ObjectMeta>, IndexError> {
+        let found = self.store.try_head(&name.parse()?).await;
+        found.map_err(|source| IndexError::Store {
+            index: self.store.to_string(),
+            source,
+        })
     }
 
     /// Whether anything was ever published, crates or toolchains, so that there is
@@ -122,12 +183,7 @@ impl ServedMirror {
     /// Whether there is a toolchain of some channel, or rustup.
     async fn has_toolchains(&self) -> Result<bool, IndexError> {
         for name in POINTERS {
-            let found = self.store.try_head(&name.parse()?).await;
-            let found = found.map_err(|source| IndexError::Store {
-                index: self.store.to_string(),
-                source,
-            })?;
-            if found.is_some() {
+            if self.head(name).await?.is_some() {
                 return Ok(true);
             }
         }
@@ -136,14 +192,14 @@ impl ServedMirror {
 }
 
 /// The git index of a full mirror in `path`, if it shows anything.
-async fn git_index(path: &Path) -> Result<Option<Arc<dyn IndexBackend>>, MirrorError> {
+async fn git_index(path: &Path) -> Result<Option<Arc<GitIndex>>, MirrorError> {
     let path = path.join(GIT_INDEX);
     if !path.is_dir() {
         return Ok(None);
     }
     let index = GitIndex::open(path, GitOptions::default())?;
     let shows = index.shown().await?.is_some();
-    Ok(shows.then(|| Arc::new(index) as Arc<dyn IndexBackend>))
+    Ok(shows.then(|| Arc::new(index)))
 }
 
 /// Whether the directory `path` has what only a mirror has: what romt keeps, the

@@ -16,6 +16,8 @@ use crate::{
     config_route,
     crate_route::CrateRoute,
     dist_route::DistRoute,
+    entrance::Entrance,
+    health::Health,
     host::HostGate,
     index_route::IndexRoute,
     target::{self, Target},
@@ -40,15 +42,21 @@ struct App {
     index: IndexRoute,
     crates: CrateRoute,
     dist: DistRoute,
+    health: Health,
+    entrance: Entrance,
 }
 
 impl App {
     fn new(mirror: ServedMirror, options: &ServerOptions) -> Self {
         let half = options.cache_bytes / 2;
+        let telemetry = options.telemetry.clone();
         Self {
+            health: Health::new(mirror.clone(), telemetry.clone()),
+            entrance: Entrance::new(options.tokens.clone(), telemetry),
             gate: HostGate {
                 base_url: options.base_url.clone(),
                 policy: options.allowed_hosts,
+                scheme: options.scheme(),
             },
             index: IndexRoute::new(mirror.index, half),
             dist: DistRoute::new(mirror.store.clone()),
@@ -59,9 +67,14 @@ impl App {
     async fn answer(&self, request: Request) -> Response {
         let (request, body) = request.into_parts();
         let has_body = has_body(&request, &body);
-        let mut response = match self.try_answer(&request, has_body).await {
-            Ok(response) => response,
+        let mut response = match self.entrance.admit(&request).await {
             Err(refusal) => refusal.into_response(),
+            Ok(token) => {
+                let answered = self.try_answer(&request, has_body).await;
+                let mut response = answered.unwrap_or_else(Refusal::into_response);
+                token.mark(&mut response);
+                response
+            }
         };
         if has_body {
             // Nobody reads it, so where the next request begins is not known.
@@ -84,10 +97,25 @@ impl App {
             Target::Index(path) => self.index.answer(path, request).await,
             Target::Crate(file) => self.crates.answer(file, &self.index, request).await,
             Target::Dist(file) => self.dist.answer(&file, request).await,
-            Target::Config => Ok(config_route::config(&self.gate, host, request)),
-            Target::Health => Ok(config_route::health(request)),
+            Target::Config => {
+                let needs_token = self.entrance.needs_token();
+                Ok(config_route::config(&self.gate, host, needs_token, request))
+            }
+            Target::Health => Ok(self.health.health(request).await),
+            Target::Ready => Ok(self.health.readiness(request).await),
+            Target::Metrics => Ok(self.metrics(request).await),
             Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),
         }
+    }
+}
+
+impl App {
+    async fn metrics(&self, request: &Parts) -> Response {
+        let (hits, misses) = self.index.lookups();
+        let mut caches = vec![("index", hits, misses)];
+        let (hits, misses) = self.crates.lookups();
+        caches.push(("crates", hits, misses));
+        self.health.metrics(request, caches).await
     }
 }
 

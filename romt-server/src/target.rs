@@ -19,6 +19,10 @@ pub(crate) enum Target<'p> {
     Welcome,
     /// `/healthz`
     Health,
+    /// `/readyz`
+    Ready,
+    /// `/metrics`
+    Metrics,
     /// `/index/config.json`
     Config,
     /// A file of the index. The path below `/index/` has the right form for its
@@ -140,6 +144,8 @@ pub(crate) fn parse(path: &str) -> Result<Target<'_>, Refusal> {
     match path {
         "/" => Ok(Target::Welcome),
         "/healthz" => Ok(Target::Health),
+        "/readyz" => Ok(Target::Ready),
+        "/metrics" => Ok(Target::Metrics),
         _ => Err(Refusal::NotFound),
     }
 }

@@ -4,197 +4,235 @@
 //! while. So the time limits, of which there are several to each request, cost a
 //! busy connection next to nothing, and they hold from before the first byte.
 
+mod frames;
+mod http2;
+mod progress;
+mod watch;
+
 use std::{
-    io::{self, IoSlice},
+    net::SocketAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use axum::Router;
+use frames::Frames;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use progress::Counted;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use watch::Watch;
 
-use crate::{Limits, exchange};
+pub(crate) use http2::PIECE;
+pub(crate) use progress::{Flow, Progress};
 
-/// What has happened on a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Bytes received.
-    read: AtomicU64,
-    /// Bytes sent.
-    written: AtomicU64,
-    /// Bytes received when the last request head was complete.
-    consumed: AtomicU64,
-    /// Requests begun.
-    requests: AtomicU64,
-    /// A request is being answered.
-    answering: AtomicBool,
-    /// The peer does not take what is to be sent.
-    blocked: AtomicBool,
-}
+use crate::{
+    FrontOptions, Limits,
+    exchange::{self, Wire},
+    tls::{Arrived, Tls},
+};
 
-impl Progress {
-    /// A request head is complete.
-    pub(crate) fn begin(&self) {
-        self.consumed.store(self.read.load(Relaxed), Relaxed);
-        self.requests.fetch_add(1, Relaxed);
-        self.answering.store(true, Relaxed);
-    }
-
-    /// The answer has been handed over.
-    pub(crate) fn end(&self) {
-        self.answering.store(false, Relaxed);
-    }
-
-    fn phase(&self) -> Phase {
-        if self.blocked.load(Relaxed) {
-            Phase::Blocked
-        } else if self.answering.load(Relaxed) {
-            Phase::Answering
-        } else if self.read.load(Relaxed) > self.consumed.load(Relaxed) {
-            Phase::Head
-        } else {
-            Phase::Idle
-        }
-    }
-}
-
-/// What a connection is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The first byte of a request.
-    Idle,
-    /// The rest of a request head.
-    Head,
-    /// The server itself.
-    Answering,
-    /// The peer, to take more of an answer.
-    Blocked,
-}
-
-/// Tells when a connection has waited too long.
-struct Watch<'l> {
-    limits: &'l Limits,
-    progress: Arc<Progress>,
-    /// What it is waiting for, in which request.
-    now: (Phase, u64),
-    since: Instant,
-    /// Bytes sent when the wait began.
-    mark: u64,
-}
-
-impl<'l> Watch<'l> {
-    fn new(limits: &'l Limits, progress: Arc<Progress>) -> Self {
-        Self {
-            limits,
-            progress,
-            now: (Phase::Idle, 0),
-            since: Instant::now(),
-            mark: 0,
-        }
-    }
-
-    /// Whether the limit on what the connection is waiting for has passed.
-    fn overdue(&mut self, time: Instant) -> bool {
-        let now = (self.progress.phase(), self.progress.requests.load(Relaxed));
-        if now != self.now {
-            self.now = now;
-            self.begin(time);
-        }
-        let waited = time.duration_since(self.since);
-        match now {
-            (Phase::Answering, _) => false,
-            (Phase::Idle, 1..) => waited >= self.limits.idle_timeout,
-            (Phase::Idle | Phase::Head, _) => waited >= self.limits.head_timeout,
-            (Phase::Blocked, _) => waited >= self.limits.stall_timeout && self.stalled(time),
-        }
-    }
-
-    /// Whether too little was sent since the wait began, which begins anew if not.
-    fn stalled(&mut self, time: Instant) -> bool {
-        let sent = self.progress.written.load(Relaxed) - self.mark;
-        let least = self
-            .limits
-            .minimum_rate
-            .saturating_mul(self.limits.stall_timeout.as_secs().max(1));
-        self.begin(time);
-        sent < least
-    }
-
-    fn begin(&mut self, time: Instant) {
-        self.since = time;
-        self.mark = self.progress.written.load(Relaxed);
-    }
-
-    /// How often to look.
-    fn period(&self) -> Duration {
-        let limits = self.limits;
-        let shortest = limits
-            .head_timeout
-            .min(limits.idle_timeout)
-            .min(limits.stall_timeout);
-        (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
-    }
-}
+/// What those get who speak HTTP where TLS is spoken.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+content-length: 40\r\nconnection: close\r\n\r\nthis port speaks TLS: ask with https://\n";
 
 /// Serves a connection until its end, its time limits or `ending`, after which
-/// only the answer in progress is finished.
+/// only the answers in progress are finished.
 pub(crate) async fn run(
     stream: TcpStream,
     router: Router,
-    limits: &Limits,
+    front: Arc<FrontOptions>,
+    of_address: Arc<AtomicU64>,
     ending: &CancellationToken,
 ) {
     // Only latency would suffer.
     let _ = stream.set_nodelay(true);
     let peer = stream.peer_addr().ok();
-    let progress = Arc::new(Progress::default());
-    let mut watch = Watch::new(limits, progress.clone());
-    let io = TokioIo::new(Counted {
-        stream,
-        progress: progress.clone(),
-    });
-    let service = exchange::service(router, progress, peer);
-    let mut connection = pin!(builder(limits).serve_connection(io, service));
-    let mut ended = pin!(ending.cancelled());
-    let mut is_ending = false;
-    let mut ticks = interval(watch.period());
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::debug!(error, ?peer, "a connection ended badly");
-                }
-                return;
+    let connection = Connection {
+        router,
+        front,
+        peer,
+        of_address,
+        ending,
+    };
+    match connection.front.tls.clone() {
+        None => connection.http1(stream).await,
+        Some(tls) => connection.tls(stream, &tls).await,
+    }
+}
+
+/// What the protocols of a connection have in common.
+struct Connection<'c> {
+    router: Router,
+    front: Arc<FrontOptions>,
+    peer: Option<SocketAddr>,
+    of_address: Arc<AtomicU64>,
+    ending: &'c CancellationToken,
+}
+
+impl Connection<'_> {
+    fn limits(&self) -> &Limits {
+        &self.front.limits
+    }
+
+    async fn tls(&self, stream: TcpStream, tls: &Tls) {
+        let handshake = timeout(self.limits().handshake_timeout, tls.accept(stream));
+        let arrived = tokio::select! {
+            arrived = handshake => arrived,
+            () = self.ending.cancelled() => return,
+        };
+        match arrived {
+            Ok(Ok(Arrived::Http1(stream))) => self.http1(stream).await,
+            Ok(Ok(Arrived::Http2(stream))) => self.http2(stream).await,
+            Ok(Ok(Arrived::Cleartext(mut stream))) => {
+                tracing::debug!(peer = ?self.peer, "somebody does not speak TLS");
+                // It takes this or nothing.
+                let _ = timeout(Duration::from_secs(1), async {
+                    stream.write_all(SPEAK_TLS).await?;
+                    stream.shutdown().await
+                })
+                .await;
             }
-            () = ended.as_mut(), if !is_ending => {
-                is_ending = true;
-                connection.as_mut().graceful_shutdown();
+            Ok(Err(error)) => {
+                self.front.telemetry.note_failed_handshake();
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(error, peer = ?self.peer, "a TLS handshake failed");
             }
-            _ = ticks.tick() => {
-                if watch.overdue(Instant::now()) {
-                    tracing::debug!(?peer, phase = ?watch.now.0, "a connection took too long");
+            Err(_) => {
+                self.front.telemetry.note_failed_handshake();
+                tracing::debug!(peer = ?self.peer, "a TLS handshake took too long");
+            }
+        }
+    }
+
+    async fn http1<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let progress = Progress::new(self.of_address.clone());
+        let watch = Watch::new(self.limits(), progress.clone(), None);
+        let io = TokioIo::new(Counted::new(stream, progress.clone()));
+        let service = self.service(progress, Wire::Http1);
+        let connection = builder(self.limits()).serve_connection(io, service);
+        self.drive(pin!(connection), watch).await;
+    }
+
+    async fn http2<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let progress = Progress::new(self.of_address.clone());
+        let (stream, conduct) = Frames::new(Counted::new(stream, progress.clone()));
+        let watch = Watch::new(self.limits(), progress.clone(), Some(conduct));
+        let service = self.service(progress, Wire::Http2);
+        let builder = http2::builder(self.limits(), &self.front.telemetry);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        self.drive(pin!(connection), watch).await;
+    }
+
+    fn service(
+        &self,
+        progress: Arc<Progress>,
+        wire: Wire,
+    ) -> impl hyper::service::HttpService<
+        hyper::body::Incoming,
+        ResBody = exchange::Answer,
+        Error = std::convert::Infallible,
+        Future: Send + 'static,
+    > + use<> {
+        exchange::service(
+            self.router.clone(),
+            self.front.clone(),
+            progress,
+            self.peer,
+            wire,
+        )
+    }
+
+    /// Runs a connection, and looks at it once in a while.
+    async fn drive<C: Protocol>(&self, mut connection: Pin<&mut C>, mut watch: Watch<'_>) {
+        let peer = self.peer;
+        let mut ended = pin!(self.ending.cancelled());
+        let mut is_ending = false;
+        let mut goodbye: Option<Instant> = None;
+        let mut ticks = interval(watch.period());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::debug!(error, ?peer, "a connection ended badly");
+                    }
                     return;
                 }
-                if is_ending && watch.now.0 == Phase::Idle {
-                    return;
+                () = ended.as_mut(), if !is_ending => {
+                    is_ending = true;
+                    connection.as_mut().say_goodbye();
+                }
+                _ = ticks.tick() => {
+                    let now = Instant::now();
+                    if goodbye.is_some_and(|said| now.duration_since(said) >= watch.period()) {
+                        return;
+                    }
+                    if goodbye.is_none() && watch.is_overdue(now) {
+                        tracing::debug!(?peer, phase = ?watch.phase(), "a connection took too long, or too much");
+                        self.front.telemetry.note_cut_off();
+                        if !C::SAYS_GOODBYE {
+                            return;
+                        }
+                        connection.as_mut().say_goodbye();
+                        goodbye = Some(now);
+                    }
+                    if is_ending && watch.is_quiet() {
+                        return;
+                    }
                 }
             }
         }
+    }
+}
+
+/// A connection of one version of HTTP.
+trait Protocol: Future<Output = hyper::Result<()>> {
+    /// Whether there are words for ending a connection without an answer.
+    const SAYS_GOODBYE: bool;
+
+    /// Tells the peer that no more requests are answered.
+    fn say_goodbye(self: Pin<&mut Self>);
+}
+
+impl<I, S> Protocol for http1::Connection<I, S>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = exchange::Answer>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    const SAYS_GOODBYE: bool = false;
+
+    fn say_goodbye(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Protocol for hyper::server::conn::http2::Connection<I, S, http2::Streams>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = exchange::Answer>,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    const SAYS_GOODBYE: bool = true;
+
+    fn say_goodbye(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
     }
 }
 
@@ -208,66 +246,4 @@ fn builder(limits: &Limits) -> http1::Builder {
         builder.max_headers(limits.headers);
     }
     builder
-}
-
-/// A stream that counts.
-struct Counted {
-    stream: TcpStream,
-    progress: Arc<Progress>,
-}
-
-impl Counted {
-    fn count(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.progress.blocked.store(result.is_pending(), Relaxed);
-        if let Poll::Ready(Ok(written)) = &result {
-            self.progress.written.fetch_add(*written as u64, Relaxed);
-        }
-        result
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let read = buffer.filled().len() - before;
-        self.progress.read.fetch_add(read as u64, Relaxed);
-        result
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.count(result)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
-        self.count(result)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

@@ -2,10 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod check;
 mod crates;
 mod dist;
+mod frames;
+mod http2;
 mod index;
+mod load;
 mod manifests;
+mod operations;
 mod requests;
 mod support;
+mod tls;
+mod tls_support;
+mod tokens;
 mod wire;
