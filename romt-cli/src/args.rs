@@ -5,8 +5,9 @@ use std::{ffi::OsStr, fmt, marker::PhantomData, path::PathBuf, str::FromStr};
 use clap::{
     ArgAction, Args, Parser, Subcommand, ValueEnum, builder::TypedValueParser, error::ErrorKind,
 };
+use romt_core::toolchain::ReleaseDate;
 use romt_core::{CrateRequest, crates::DownloadTemplate};
-use romt_server::BaseUrl;
+use romt_server::{BaseUrl, CheckArg, FrontArgs, TokenName};
 
 use crate::{
     dist::args::{RustupArgs, ToolchainArgs},
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Print, or install, the lines that point cargo at a mirror
     ClientConfig(ClientConfigArgs),
+    /// Make tokens for a mirror that not everybody may read
+    Token(TokenArgs),
     /// Mirror a whole registry, or what filters select of it
     Crate(Box<CrateArgs>),
     /// Mirror toolchains, as rustup installs them
@@ -189,6 +192,8 @@ pub(crate) struct ListenArgs {
     /// The address that clients reach the server at, if a proxy stands before it
     #[arg(long, value_name = "URL", value_parser = Discreet::<BaseUrl>::new())]
     pub(crate) server_url: Option<BaseUrl>,
+    #[command(flatten)]
+    pub(crate) front: FrontArgs,
 }
 
 /// Serve a mirror, with no connection to anywhere
@@ -200,6 +205,10 @@ pub(crate) struct ServeArgs {
     /// Where the mirror is; by default this directory if it is one, else ./mirror
     #[arg(long, value_name = "DIR", env = "ROMT_MIRROR")]
     pub(crate) mirror: Option<PathBuf>,
+    /// Say what clients would be missing, and exit; with `=full` every byte is read
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true,
+          default_missing_value = "present")]
+    pub(crate) check: Option<CheckArg>,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
 }
@@ -224,6 +233,41 @@ pub(crate) struct ClientConfigArgs {
     /// Replace another mirror or registry that the project's configuration names
     #[arg(long, requires = "write")]
     pub(crate) force: bool,
+}
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  romt token new --name ci --file tokens.txt
+  romt token new --name anna --file tokens.txt --expires 2027-01-01
+  romt serve --token-file tokens.txt";
+
+/// Make tokens for a mirror that not everybody may read
+#[derive(Debug, Args)]
+#[command(after_help = TOKEN_EXAMPLES)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token, print it once, and add its SHA-256 to a file
+    ///
+    /// A running server takes it in within a second. To take it back, remove its line.
+    New(NewTokenArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewTokenArgs {
+    /// What the log says of who comes with it
+    #[arg(long)]
+    pub(crate) name: TokenName,
+    /// The file of `romt serve --token-file`; made, for its owner alone, if there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The day, in UTC, from which on it is not valid any more
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) expires: Option<ReleaseDate>,
 }
 
 /// Parses an address. Where it is refused, clap would quote it with the password

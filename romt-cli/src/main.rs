@@ -56,6 +56,7 @@ fn main() -> ExitCode {
             Command::Toolchain(args) => Ok(dist::toolchain(*args, &printer).await),
             Command::Rustup(args) => Ok(dist::rustup(*args, &printer).await),
             Command::ClientConfig(args) => commands::client_config::run(&args, &printer),
+            Command::Token(args) => commands::token::run(&args.command, &printer),
         }
     });
     // What still runs in the background has nothing to say any more.

@@ -29,6 +29,8 @@ struct Shard<V> {
     /// Where the search for something to forget goes on.
     hand: usize,
     weight: usize,
+    hits: u64,
+    misses: u64,
 }
 
 #[derive(Debug)]
@@ -58,10 +60,24 @@ impl<V: Clone> Cache<V> {
     /// What is kept for `key`.
     pub(crate) fn get(&self, key: &str) -> Option<V> {
         let mut shard = self.shard(key);
-        let place = *shard.places.get(key)?;
+        let Some(&place) = shard.places.get(key) else {
+            shard.misses += 1;
+            return None;
+        };
+        shard.hits += 1;
         let slot = &mut shard.slots[place];
         slot.used = true;
         Some(slot.value.clone())
+    }
+
+    /// How often something was found, and how often not.
+    pub(crate) fn lookups(&self) -> (u64, u64) {
+        let mut sum = (0, 0);
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            sum = (sum.0 + shard.hits, sum.1 + shard.misses);
+        }
+        sum
     }
 
     /// Keeps `value`, which takes `weight` bytes, for `key`, if it fits.
@@ -97,6 +113,8 @@ impl<V> Shard<V> {
             slots: Vec::new(),
             hand: 0,
             weight: 0,
+            hits: 0,
+            misses: 0,
         }
     }
 

@@ -29,6 +29,16 @@ pub fn client_config(base_url: &str) -> String {
     )
 }
 
+/// The lines of a cargo configuration by which cargo sends a token to a mirror that
+/// needs one, once it was told the token.
+pub fn token_config() -> String {
+    let variable = format!("CARGO_REGISTRIES_{}_TOKEN", CLIENT_REGISTRY.to_uppercase());
+    format!(
+        "# The token is set by `cargo login --registry {CLIENT_REGISTRY}`, or in {variable}.\n\
+         [registry]\nglobal-credential-providers = [\"cargo:token\"]\n"
+    )
+}
+
 /// What is set in the environment of rustup so that it takes toolchains and itself
 /// from the mirror served at `base_url`, a variable a line.
 ///

@@ -1,4 +1,4 @@
-//! `/index/config.json`, `/healthz` and `/`.
+//! `/index/config.json` and `/`, and the pages that all are.
 
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
@@ -17,21 +17,40 @@ const DOWNLOAD: &str = "/crates/{lowerprefix}/{crate}/{crate}-{version}.crate";
 /// The registry's configuration, which sends a client to where it is asking.
 ///
 /// Cargo takes no 304 for it, so it has no tag.
-pub(crate) fn config(gate: &HostGate, host: &str, request: &Parts) -> Response {
-    let base = gate.base(host);
+pub(crate) fn config(gate: &HostGate, host: &str, needs_token: bool, request: &Parts) -> Response {
+    let base = gate.base_for(host, request);
     let dl = format!("{base}{DOWNLOAD}");
-    let body = serde_json::json!({ "dl": dl, "api": base }).to_string();
-    page(request, "application/json", true, body)
+    let mut config = serde_json::json!({ "dl": dl, "api": base });
+    if needs_token {
+        config["auth-required"] = true.into();
+    }
+    page(
+        request,
+        StatusCode::OK,
+        "application/json",
+        true,
+        config.to_string(),
+    )
 }
 
-/// Says that the server answers.
-pub(crate) fn health(request: &Parts) -> Response {
-    page(request, "text/plain; charset=utf-8", false, "ok\n".into())
+/// A page of plain text that is the same for all hosts.
+pub(crate) fn plain(request: &Parts, status: StatusCode, body: String) -> Response {
+    typed(request, status, "text/plain; charset=utf-8", body)
+}
+
+/// A page of this type that is the same for all hosts.
+pub(crate) fn typed(
+    request: &Parts,
+    status: StatusCode,
+    content_type: &'static str,
+    body: String,
+) -> Response {
+    page(request, status, content_type, false, body)
 }
 
 /// Tells people without a browser what this is and how to use it.
 pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response {
-    let base = gate.base(host);
+    let base = gate.base_for(host, request);
     let lines = client_config(&base);
     let variables = rustup_environment(&base);
     let body = format!(
@@ -39,14 +58,21 @@ pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response 
          To use its crates, put this into .cargo/config.toml:\n\n{lines}\n\
          To use its toolchains, if it has any, set this for rustup:\n\n{variables}"
     );
-    let mut response = page(request, "text/plain; charset=utf-8", true, body);
+    let plain = "text/plain; charset=utf-8";
+    let mut response = page(request, StatusCode::OK, plain, true, body);
     // Who asks for HTML gets another page.
     let vary = HeaderValue::from_static("host, accept");
     response.headers_mut().insert(header::VARY, vary);
     response
 }
 
-fn page(request: &Parts, content_type: &'static str, of_host: bool, body: String) -> Response {
+fn page(
+    request: &Parts,
+    status: StatusCode,
+    content_type: &'static str,
+    of_host: bool,
+    body: String,
+) -> Response {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, body.len().into());
@@ -62,5 +88,5 @@ fn page(request: &Parts, content_type: &'static str, of_host: bool, body: String
         Method::HEAD => Body::empty(),
         _ => body.into(),
     };
-    respond(StatusCode::OK, headers, body)
+    respond(status, headers, body)
 }

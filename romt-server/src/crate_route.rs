@@ -82,6 +82,11 @@ impl CrateRoute {
         }
     }
 
+    /// How often the bytes of a file were in memory, and how often not.
+    pub(crate) fn lookups(&self) -> (u64, u64) {
+        self.small.lookups()
+    }
+
     /// Answers a request for `file`, a `{name}/{name}-{version}.crate`.
     pub(crate) async fn answer(
         &self,

@@ -2,9 +2,9 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 
-use crate::answer::Refusal;
+use crate::{answer::Refusal, proxies::Scheme};
 
 /// The longest host that is believed, in bytes.
 const MAX_HOST: usize = 255;
@@ -103,6 +103,8 @@ impl fmt::Display for BaseUrl {
 pub(crate) struct HostGate {
     pub(crate) base_url: Option<BaseUrl>,
     pub(crate) policy: HostPolicy,
+    /// How clients ask, if no trusted proxy says otherwise.
+    pub(crate) scheme: Scheme,
 }
 
 impl HostGate {
@@ -131,11 +133,13 @@ impl HostGate {
         }
     }
 
-    /// The address that clients who asked for `host` are sent to.
-    pub(crate) fn base(&self, host: &str) -> String {
+    /// The address that who asks for `host` by `request` is sent to.
+    pub(crate) fn base_for(&self, host: &str, request: &Parts) -> String {
+        let said = request.extensions.get::<Scheme>();
+        let scheme = said.copied().unwrap_or(self.scheme).as_str();
         match &self.base_url {
             Some(base) => base.to_string(),
-            None => format!("http://{host}"),
+            None => format!("{scheme}://{host}"),
         }
     }
 

@@ -41,6 +41,11 @@ impl IndexRoute {
         }
     }
 
+    /// How often a file was in memory, and how often not.
+    pub(crate) fn lookups(&self) -> (u64, u64) {
+        self.cache.lookups()
+    }
+
     /// Answers a request for the file at `path`, which is where the file of its
     /// last segment is.
     pub(crate) async fn answer(&self, path: &str, request: &Parts) -> Result<Response, Refusal> {

@@ -21,8 +21,8 @@
 //! | `/api/v1/crates?q=…` | what `cargo search` asks |
 //! | `/rustup-init.sh` | installs rustup from here |
 //! | `/`, `/search`, `/crate/{name}` | for people |
-//! | `/healthz` | for monitors |
 //! | `/git/crates.io-index` | the index as a git repository, to be fetched from |
+//! | `/healthz`, `/readyz`, `/metrics` | for monitors |
 //!
 //! A path is parsed into names and versions, and only those name anything in the
 //! store. There is no way to ask for a file as such, so nothing else that lies in
@@ -47,9 +47,11 @@
 //! # }
 //! ```
 
+mod access;
 mod answer;
 mod api;
 mod cache;
+mod check;
 mod checksum;
 mod client;
 mod compat;
@@ -61,33 +63,50 @@ mod crate_route;
 mod dist_route;
 mod dist_target;
 mod encoding;
+mod entrance;
 mod exchange;
+mod front;
+mod front_args;
 mod git_route;
+mod health;
 mod host;
 mod index_route;
 mod installer_script;
 mod listening;
 mod manifests;
+mod metrics;
 mod mirror;
 mod names;
 mod options;
 mod page;
 mod peer;
+mod proxies;
 mod query;
 mod range;
 mod refreshed;
+mod request_body;
 mod router;
 mod sending;
 mod serve;
 mod target;
+mod tls;
+mod tokens;
 mod turns;
 mod versions;
 
-pub use client::{CLIENT_REGISTRY, client_config, client_index, rustup_environment};
+pub use access::{AccessFormat, AccessLog, LogQueue};
+pub use check::{CheckDepth, CheckError, CheckReport, Fault, check};
+pub use client::{CLIENT_REGISTRY, client_config, client_index, rustup_environment, token_config};
+pub use front::FrontOptions;
+pub use front_args::{AccessLogArg, CheckArg, FrontArgs, FrontArgsError};
 pub use host::{BaseUrl, BaseUrlError, HostPolicy};
 pub use listening::Listening;
+pub use metrics::Telemetry;
 pub use mirror::{MirrorError, ServedMirror, is_mirror};
 pub use options::{Limits, ServerOptions};
 pub use peer::Peer;
+pub use proxies::{Network, NetworkError, TrustedProxies};
 pub use router::router;
 pub use serve::{ServeError, ServeOutcome, serve};
+pub use tls::{Tls, TlsError};
+pub use tokens::{NewToken, TokenFileError, TokenName, Tokens, new_token};

@@ -6,7 +6,7 @@ use romt_core::Escaped;
 use tokio::net::TcpListener;
 
 use crate::{
-    HostPolicy, Limits, ServeError, ServeOutcome, ServedMirror, ServerOptions, router, serve,
+    FrontOptions, HostPolicy, ServeError, ServeOutcome, ServedMirror, ServerOptions, router, serve,
 };
 
 /// A listening socket that nobody answers yet.
@@ -36,13 +36,15 @@ impl Listening {
         self.address
     }
 
-    /// The address by which this machine reaches the server.
-    pub fn url(&self) -> String {
+    /// The address by which this machine reaches the server, if it speaks TLS or if
+    /// it does not.
+    pub fn url(&self, is_tls: bool) -> String {
         let mut address = self.address;
         if address.ip().is_unspecified() {
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
-        format!("http://{address}")
+        let scheme = if is_tls { "https" } else { "http" };
+        format!("{scheme}://{address}")
     }
 
     /// Serves `mirror` until `shutdown` is done, as [`serve`] does.
@@ -53,11 +55,15 @@ impl Listening {
         self,
         mirror: ServedMirror,
         options: ServerOptions,
-        limits: Limits,
+        front: impl Into<FrontOptions>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<ServeOutcome, ServeError> {
-        let options = options.with_allowed_hosts(HostPolicy::for_address(&self.address));
+        let front = front.into();
+        let mut options = options
+            .with_allowed_hosts(HostPolicy::for_address(&self.address))
+            .with_telemetry(front.telemetry.clone());
+        options.is_tls |= front.tls.is_some();
         let router = router(mirror, &options);
-        serve(self.listener, router, limits, shutdown).await
+        serve(self.listener, router, front, shutdown).await
     }
 }

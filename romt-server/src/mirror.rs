@@ -6,8 +6,8 @@ use std::{
 };
 
 use romt_core::{
-    ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, StoreExt as _,
-    ports::{HistoryIndex as _, IndexCatalog, IndexError},
+    CrateName, ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, StoreExt as _,
+    ports::{Catalogued, HistoryIndex as _, IndexCatalog, IndexError, ObjectMeta},
 };
 use romt_index::{GitIndex, GitOptions, PlainIndex, SnapshotIndex};
 use romt_store::{FsOpenError, FsStore};
@@ -40,6 +40,15 @@ pub struct ServedMirror {
     pub layout: MirrorLayout,
     /// The index as a git repository, if it is one.
     pub git: Option<GitIndex>,
+    shown: Shown,
+}
+
+/// The index once more, as one of those that can name their state.
+#[derive(Clone, Debug)]
+enum Shown {
+    Snapshot(Arc<SnapshotIndex>),
+    Git(GitIndex),
+    Unnamed,
 }
 
 /// Why a directory cannot be served.
@@ -85,6 +94,7 @@ impl ServedMirror {
             catalog: None,
             layout,
             git: None,
+            shown: Shown::Unnamed,
         }
     }
 
@@ -97,8 +107,7 @@ impl ServedMirror {
     }
 
     /// The mirror whose index can tell what it has.
-    fn of<I: IndexCatalog>(store: Arc<dyn Store>, index: I, layout: MirrorLayout) -> Self {
-        let index = Arc::new(index);
+    fn of<I: IndexCatalog>(store: Arc<dyn Store>, index: Arc<I>, layout: MirrorLayout) -> Self {
         Self::new(store, index.clone(), layout).with_catalog(index)
     }
 
@@ -119,17 +128,64 @@ impl ServedMirror {
         let store: Arc<dyn Store> = Arc::new(FsStore::open(path)?);
         let layout = MirrorLayout::load(&*store).await?;
         if let Some(index) = git_index(path).await? {
-            let git = index.clone();
-            return Ok(Self::of(store, index, layout).with_git(git));
+            let (git, shown) = (index.clone(), Shown::Git(index.clone()));
+            return Ok(Self::of(store, Arc::new(index), layout)
+                .with_git(git)
+                .showing(shown));
         }
         let index = SnapshotIndex::new(store.clone());
         let plain = PlainIndex::new(store.clone());
         // A mirror that was carried without its hidden files still has these.
         let only_plain = index.position().await?.is_none() && plain.exists().await?;
-        Ok(if only_plain {
-            Self::of(store, plain, layout)
-        } else {
-            Self::of(store, index, layout)
+        if only_plain {
+            return Ok(Self::of(store, Arc::new(plain), layout));
+        }
+        let index = Arc::new(index);
+        let shown = Shown::Snapshot(index.clone());
+        Ok(Self::of(store, index, layout).showing(shown))
+    }
+
+    fn showing(self, shown: Shown) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// What names the published state of the index, if the index has a name for it and
+    /// shows anything.
+    pub async fn position(&self) -> Result<Option<String>, IndexError> {
+        match &self.shown {
+            Shown::Snapshot(index) => index.position().await,
+            Shown::Git(index) => Ok(index.shown().await?.map(|it| it.to_string())),
+            Shown::Unnamed => Ok(None),
+        }
+    }
+
+    /// The names of the crates that the index shows, in lower case.
+    pub(crate) async fn crate_names(&self) -> Result<Vec<CrateName>, IndexError> {
+        let catalog = match &self.catalog {
+            Some(catalog) => catalog.catalog(None).await?,
+            None => Catalogued::Unpublished,
+        };
+        match catalog {
+            Catalogued::Fresh(catalog) => {
+                let names = catalog.names.iter();
+                names.map(|name| Ok(name.parse()?)).collect()
+            }
+            _ => Err(IndexError::Unpublished {
+                index: self.index.to_string(),
+            }),
+        }
+    }
+
+    /// Finds out whether the store can be read at all.
+    pub(crate) async fn check_readable(&self) -> Result<(), IndexError> {
+        self.head(POINTERS[0]).await.map(drop)
+    }
+
+    async fn head(&self, name: &str) -> Result<Option<ObjectMeta>, IndexError> {
+        let found = self.store.try_head(&name.parse()?).await;
+        found.map_err(|source| IndexError::Store {
+            index: self.store.to_string(),
+            source,
         })
     }
 
@@ -150,12 +206,7 @@ impl ServedMirror {
     /// Whether there is a toolchain of some channel, or rustup.
     async fn has_toolchains(&self) -> Result<bool, IndexError> {
         for name in POINTERS {
-            let found = self.store.try_head(&name.parse()?).await;
-            let found = found.map_err(|source| IndexError::Store {
-                index: self.store.to_string(),
-                source,
-            })?;
-            if found.is_some() {
+            if self.head(name).await?.is_some() {
                 return Ok(true);
             }
         }

@@ -17,7 +17,9 @@ use crate::{
     crate_list::CrateList,
     crate_route::CrateRoute,
     dist_route::DistRoute,
+    entrance::Entrance,
     git_route::GitRoute,
+    health::Health,
     host::HostGate,
     index_route::IndexRoute,
     installer_script,
@@ -47,15 +49,21 @@ struct App {
     list: CrateList,
     pages: Pages,
     git: GitRoute,
+    health: Health,
+    entrance: Entrance,
 }
 
 impl App {
     fn new(mirror: ServedMirror, options: &ServerOptions) -> Self {
         let half = options.cache_bytes / 2;
+        let telemetry = options.telemetry.clone();
         Self {
+            health: Health::new(mirror.clone(), telemetry.clone()),
+            entrance: Entrance::new(options.tokens.clone(), telemetry),
             gate: HostGate {
                 base_url: options.base_url.clone(),
                 policy: options.allowed_hosts,
+                scheme: options.scheme(),
             },
             index: IndexRoute::new(mirror.index, half),
             dist: DistRoute::new(mirror.store.clone()),
@@ -68,24 +76,36 @@ impl App {
 
     async fn answer(&self, request: Request) -> Response {
         let (request, body) = request.into_parts();
-        if request.method == Method::POST {
-            return self.post(&request, body).await;
+        match self.entrance.admit(&request).await {
+            Ok(token) => {
+                let mut response = self.admitted(&request, body).await;
+                token.mark(&mut response);
+                response
+            }
+            Err(refusal) if has_body(&request, &body) => closing(refusal.into_response()),
+            Err(refusal) => refusal.into_response(),
         }
-        let has_body = has_body(&request, &body);
-        let mut response = match self.try_answer(&request, has_body).await {
+    }
+
+    /// Answers who may ask.
+    async fn admitted(&self, request: &Parts, body: Body) -> Response {
+        if request.method == Method::POST {
+            return self.post(request, body).await;
+        }
+        let has_body = has_body(request, &body);
+        let response = match self.try_answer(request, has_body).await {
             Ok(response) => response,
             Err(refusal) if request.uri.path().starts_with(api::API) => {
-                api::discard(body, &request).await;
-                api::refuse(refusal, &request)
+                api::discard(body, request).await;
+                api::refuse(refusal, request)
             }
             Err(refusal) => refusal.into_response(),
         };
         if has_body {
-            // Nobody reads it, so where the next request begins is not known.
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
+            closing(response)
+        } else {
+            response
         }
-        response
     }
 
     /// What git clients post is read; of all else, the connection is closed with it.
@@ -98,12 +118,9 @@ impl App {
                 _ => Err(Refusal::Method),
             }
         };
-        posted.await.unwrap_or_else(|refusal| {
-            let mut response = refusal.into_response();
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-            response
-        })
+        posted
+            .await
+            .unwrap_or_else(|refusal| closing(refusal.into_response()))
     }
 
     async fn try_answer(&self, request: &Parts, has_body: bool) -> Result<Response, Refusal> {
@@ -120,14 +137,22 @@ impl App {
             Target::Crate(file) => self.crates.answer(&file, &self.index, request).await,
             Target::Dist(file) => self.dist.answer(&file, request).await,
             Target::Git(target) => self.git.answer(target, request).await,
-            Target::Config => Ok(config_route::config(&self.gate, host, request)),
-            Target::Health => Ok(config_route::health(request)),
+            Target::Config => {
+                let needs_token = self.entrance.needs_token();
+                Ok(config_route::config(&self.gate, host, needs_token, request))
+            }
+            Target::Health => Ok(self.health.health(request).await),
+            Target::Ready => Ok(self.health.readiness(request).await),
+            Target::Metrics => Ok(self.metrics(request).await),
             Target::Welcome if page::is_for(request) => {
-                let base = self.gate.base(host);
+                let base = self.gate.base_for(host, request);
                 self.pages.home(&base, &self.list, request).await
             }
             Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),
-            Target::InstallerScript => Ok(installer_script::answer(&self.gate.base(host), request)),
+            Target::InstallerScript => Ok(installer_script::answer(
+                &self.gate.base_for(host, request),
+                request,
+            )),
             Target::ApiSearch => api::search(&self.list, &self.index, request).await,
             Target::Search => page::search(&self.list, &self.index, request).await,
             Target::CratePage(name) => {
@@ -136,6 +161,24 @@ impl App {
             Target::Asset(asset) => Ok(asset.answer(request)),
         }
     }
+}
+
+impl App {
+    async fn metrics(&self, request: &Parts) -> Response {
+        let (hits, misses) = self.index.lookups();
+        let mut caches = vec![("index", hits, misses)];
+        let (hits, misses) = self.crates.lookups();
+        caches.push(("crates", hits, misses));
+        self.health.metrics(request, caches).await
+    }
+}
+
+/// `response`, the last one of its connection: nobody reads the body that follows the
+/// request, so where the next request begins is not known.
+fn closing(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 /// Whether a body follows the head, or something that might be taken for one.

@@ -20,6 +20,10 @@ pub(crate) enum Target<'p> {
     Welcome,
     /// `/healthz`
     Health,
+    /// `/readyz`
+    Ready,
+    /// `/metrics`
+    Metrics,
     /// `/index/config.json`
     Config,
     /// A file of the index. The path below `/index/` has the right form for its
@@ -165,6 +169,8 @@ pub(crate) fn parse(path: &str) -> Result<Target<'_>, Refusal> {
     match path {
         "/" => Ok(Target::Welcome),
         "/healthz" => Ok(Target::Health),
+        "/readyz" => Ok(Target::Ready),
+        "/metrics" => Ok(Target::Metrics),
         "/search" => Ok(Target::Search),
         "/api/v1/crates" => Ok(Target::ApiSearch),
         _ => of_people(path).ok_or(Refusal::NotFound),

@@ -3,4 +3,5 @@
 pub(crate) mod client_config;
 mod listen;
 pub(crate) mod serve;
+pub(crate) mod token;
 pub(crate) mod up;

@@ -20,6 +20,7 @@ pub(crate) async fn run(args: UpArgs, printer: &Printer) -> Result<ExitCode, Cli
     if args.offline {
         let args = ServeArgs {
             mirror: Some(args.mirror),
+            check: None,
             listen: args.listen,
         };
         return serve::run(args, printer).await;
@@ -120,7 +121,7 @@ async fn sync(
 /// The server of `up`: none, one that is to come, or one that runs.
 enum Server {
     None,
-    Waiting(Listening),
+    Waiting(Box<Listening>),
     Running(JoinHandle<Result<(), CliError>>),
 }
 
@@ -133,14 +134,14 @@ impl Server {
         if args.no_serve {
             return Ok(Self::None);
         }
-        let listening = Listening::bind(&args.listen).await?;
+        let listening = Listening::bind(&args.listen, printer).await?;
         if !directory.is_published().await? {
             printer.say(format_args!(
                 "{} answers once the mirror is complete",
                 listening.url()
             ));
         }
-        Ok(Self::Waiting(listening))
+        Ok(Self::Waiting(Box::new(listening)))
     }
 
     fn is_running(&self) -> bool {

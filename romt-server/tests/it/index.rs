@@ -148,7 +148,7 @@ async fn head_says_what_get_would() {
         assert!(head.body.is_empty());
         assert_eq!(head.headers, full.headers, "{path}");
     }
-    assert_eq!(get(&router, "/healthz").await.body, "ok\n");
+    assert_eq!(get(&router, "/healthz").await.body, "store readable\nok\n");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use romt_core::{
         Body, GetOptions, Object, ObjectMeta, ObjectVersion, PutOptions, StoreError, StoreLock,
     },
 };
-use romt_server::{Limits, ServeOutcome, ServedMirror, ServerOptions};
+use romt_server::{FrontOptions, Limits, ServeOutcome, ServedMirror, ServerOptions};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -263,13 +263,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(router: Router, limits: Limits) -> Self {
+    pub(crate) async fn start(router: Router, front: impl Into<FrontOptions>) -> Self {
+        let front = front.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            romt_server::serve(listener, router, limits, shutdown)
+            romt_server::serve(listener, router, front, shutdown)
                 .await
                 .unwrap()
         });
@@ -277,6 +278,15 @@ impl Running {
             address,
             stop: Some(stop),
             server,
+        }
+    }
+
+    /// A server that somebody else runs.
+    pub(crate) fn at(address: std::net::SocketAddr) -> Self {
+        Self {
+            address,
+            stop: None,
+            server: tokio::spawn(async { ServeOutcome::default() }),
         }
     }
 

@@ -1,10 +1,6 @@
 //! What happens on the wire: framing, time limits, the end.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::support::{Mirror, Running, content, read_to_end, statuses};
 use romt_server::Limits;
@@ -316,49 +312,4 @@ async fn the_end_comes_at_last() {
     let mut start = [0; 12];
     stuck.read_exact(&mut start).await.unwrap();
     assert_eq!(server.outcome().await.aborted, 1);
-}
-
-/// A place for log lines.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn hostile_h19_log_lines_stay_lines() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("romt_server::access=info")
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let server = Running::sample().await;
-    let agent = "User-Agent: ${jndi:ldap://x}\x1b[31m\r\nConnection: close\r\n";
-    server
-        .raw(get("/a%0d%0aX%1b[2J", "Connection: close\r\n"))
-        .await;
-    server.raw(get("/index/se/rd/serde", agent)).await;
-    server
-        .raw(get("/index/se/rd/serde", "Connection: close\r\n"))
-        .await;
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    assert!(!text.contains('\x1b'), "{text:?}");
-    assert!(!text.contains("jndi"), "{text}");
-    assert!(text.contains("path=/a%0d%0aX%1b[2J status=400"), "{text}");
-    assert!(
-        text.contains("path=/index/se/rd/serde status=200 bytes="),
-        "{text}"
-    );
-    assert_eq!(text.lines().count(), text.matches("method=GET").count());
 }
