@@ -69,7 +69,7 @@ impl Judged {
     }
 
     /// What the good lines state.
-    pub(super) fn statements(&self) -> impl Iterator<Item = &Statement> {
+    pub(super) fn statements(&self) -> impl Iterator<Item = &Statement> + Clone {
         self.lines()
             .iter()
             .filter_map(|line| line.verdict.as_ref().ok())
@@ -92,16 +92,22 @@ impl Judged {
 
 /// The statements for which `keep` holds, by the names that they spell.
 pub(super) fn rows<'a>(
-    statements: impl Iterator<Item = &'a Statement>,
+    statements: impl Iterator<Item = &'a Statement> + Clone,
     keep: impl Fn(&Statement) -> bool,
 ) -> Vec<CrateRows> {
+    let statements = statements.filter(|statement| keep(statement));
+    // Of a whole registry there are millions of rows: no more is taken for them than
+    // they need, nor given back, which not every allocator does.
+    let count = statements.clone().count();
     let mut crates: Vec<CrateRows> = Vec::new();
-    for statement in statements.filter(|statement| keep(statement)) {
+    for statement in statements {
         let at = crates.iter().position(|rows| rows.name == statement.name);
         let at = at.unwrap_or_else(|| {
+            // Nearly always all of them are of one name.
+            let first = crates.is_empty();
             crates.push(CrateRows {
                 name: statement.name.clone(),
-                versions: Vec::new(),
+                versions: Vec::with_capacity(if first { count } else { 0 }),
             });
             crates.len() - 1
         });
@@ -110,8 +116,10 @@ pub(super) fn rows<'a>(
             checksum: statement.checksum,
         });
     }
-    for rows in &mut crates {
-        rows.versions.shrink_to_fit();
+    if crates.len() > 1 {
+        for rows in &mut crates {
+            rows.versions.shrink_to_fit();
+        }
     }
     crates
 }

@@ -6,13 +6,12 @@
 //! whole, and only the rest is looked up.
 
 use std::{
-    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use gix::{ObjectId, Repository, hashtable::hash::Builder, objs::Kind};
+use gix::{ObjectId, Repository, objs::Kind};
 use gix_pack::index::traverse::{Algorithm, Options, SafetyCheck};
 use rayon::prelude::*;
 use romt_core::{crates::MAX_INDEX_FILE_SIZE, ports::IndexError};
@@ -32,8 +31,6 @@ const CHUNK: usize = 256;
 pub(super) struct Wanted {
     /// Sorted, so that objects wanted for several ends are neighbours.
     ids: Vec<(ObjectId, u32)>,
-    /// The first place of each object.
-    places: HashMap<ObjectId, usize, Builder>,
     /// Whether the object at this place has been handed over. What matters is the
     /// first place of an object.
     done: Vec<AtomicBool>,
@@ -44,17 +41,14 @@ impl Wanted {
     pub(super) fn new(ids: impl Iterator<Item = ObjectId>) -> Self {
         let mut ids: Vec<_> = ids.zip(0_u32..).collect();
         ids.sort_unstable();
-        let mut places = HashMap::with_capacity_and_hasher(ids.len(), Builder);
-        for (at, (id, _)) in ids.iter().enumerate() {
-            places.entry(*id).or_insert(at);
-        }
         let done = ids.iter().map(|_| AtomicBool::new(false)).collect();
-        Self { ids, places, done }
+        Self { ids, done }
     }
 
     /// The first place of `id`, if it is wanted.
     fn find(&self, id: &gix::oid) -> Option<usize> {
-        self.places.get(id).copied()
+        let at = self.ids.partition_point(|(it, _)| it.as_ref() < id);
+        (*self.ids.get(at)?.0 == *id).then_some(at)
     }
 
     /// The first places of all objects that are still wanted.
