@@ -6,6 +6,9 @@ mod api;
 mod check;
 mod compat;
 mod crates;
+// What it leaves behind is counted in `/proc`.
+#[cfg(target_os = "linux")]
+mod crowd;
 mod dist;
 mod fake_index;
 mod frames;
