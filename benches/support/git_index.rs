@@ -77,6 +77,45 @@ impl MadeIndex {
         Ok(())
     }
 
+    /// Makes it the index of a full mirror in the directory `mirror`, which shows
+    /// `revision`.
+    pub fn serve_in(&self, mirror: &Path, revision: &str) -> Result<(), Failure> {
+        let path = mirror.join(SERVED);
+        fs::create_dir_all(mirror.join("git"))?;
+        fs::create_dir_all(mirror.join("crates"))?;
+        let mut clone = git(mirror);
+        clone.args(["clone", "--quiet", "--mirror"]);
+        timed(clone.arg(&self.path).arg(&path))?;
+        timed(git(&path).args(["update-ref", "refs/heads/master", revision]))?;
+        Ok(())
+    }
+
+    /// Puts the files of the index at `revision` below `place`.
+    pub fn check_out(&self, place: &Path, revision: &str) -> Result<(), Failure> {
+        fs::create_dir_all(place)?;
+        let index = place.with_extension("index");
+        let mut read = git(&self.path);
+        timed(
+            read.env("GIT_INDEX_FILE", &index)
+                .args(["read-tree", revision]),
+        )?;
+        let mut write = git(&self.path);
+        write
+            .env("GIT_INDEX_FILE", &index)
+            .env("GIT_WORK_TREE", place);
+        timed(write.args(["checkout-index", "--all"]))?;
+        fs::remove_file(index)?;
+        Ok(())
+    }
+
+    /// The paths of the index files at `revision`.
+    pub fn paths(&self, revision: &str) -> Result<Vec<String>, Failure> {
+        let mut list = git(&self.path);
+        let (_, text) = timed(list.args(["ls-tree", "-r", "--name-only", revision]))?;
+        let files = text.lines().filter(|path| *path != "config.json");
+        Ok(files.map(str::to_owned).collect())
+    }
+
     /// The commit that `revision` names.
     pub fn commit(&self, revision: &str) -> Result<String, Failure> {
         let (_, text) = timed(git(&self.path).args(["rev-parse", revision]))?;
@@ -99,6 +138,25 @@ pub fn git(directory: &Path) -> Command {
     }
     command
 }
+
+/// The index of the full mirror in the directory `mirror`: a repository in which
+/// `files`, a directory with the files of an index, are what is shown.
+pub fn of_files(mirror: &Path, files: &Path) -> Result<(), Failure> {
+    let path = mirror.join(SERVED);
+    fs::create_dir_all(&path)?;
+    fs::create_dir_all(mirror.join("crates"))?;
+    timed(git(&path).args(["init", "--quiet", "--initial-branch=master"]))?;
+    let in_files = |args: &[&str]| timed(git(&path).env("GIT_WORK_TREE", files).args(args));
+    in_files(&["add", "--all"])?;
+    in_files(&["commit", "--quiet", "--message=Everything"])?;
+    // A mirror of romt's own has no work tree.
+    fs::remove_file(path.join(".git/index"))?;
+    timed(git(&path).args(["repack", "-a", "-d", "-q"]))?;
+    Ok(())
+}
+
+/// Where in a full mirror its index is.
+pub const SERVED: &str = "git/crates.io-index";
 
 fn generate(path: &Path, crates: usize) -> Result<(), Failure> {
     fs::create_dir_all(path)?;

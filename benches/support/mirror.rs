@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use romt_core::{
-    Event, EventSink, IndexBackend as _, Lockfile, Mirror, MirrorLayout, Selection, SyncOptions,
-    Upstream,
-};
+use romt_core::{Event, EventSink, Lockfile, Mirror, Selection, SyncOptions, Upstream};
 use romt_index::{SnapshotIndex, SparseIndex};
 use romt_server::{HostPolicy, Limits, ServedMirror, ServerOptions, router, serve};
 use romt_store::{
@@ -147,6 +144,12 @@ impl Server {
     pub fn address(&self) -> &str {
         &self.address
     }
+
+    /// The most memory that it has had so far, in MiB, where that can be known.
+    pub fn peak_memory(&self) -> Option<f64> {
+        let kib = process::peak_memory_of(&self.child.id().to_string())?;
+        Some(f64::from(u32::try_from(kib).ok()?) / 1024.0)
+    }
 }
 
 impl Drop for Server {
@@ -207,14 +210,11 @@ async fn sync_here([mirror, lockfile, index, policy]: [String; 4]) -> Result<(),
 
 #[expect(clippy::print_stdout, reason = "this is how the child answers")]
 async fn serve_here(mirror: &str) -> Result<(), Failure> {
-    let store = Arc::new(FsStore::open(mirror)?);
-    let layout = MirrorLayout::load(&*store).await?;
-    let index = Arc::new(SnapshotIndex::new(store.clone()));
-    index.config().await?;
+    let mirror = ServedMirror::open(Path::new(mirror)).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let options = ServerOptions::default().with_allowed_hosts(HostPolicy::for_address(&address));
-    let router = router(ServedMirror::new(store, index, layout), &options);
+    let router = router(mirror, &options);
     println!("{address}");
     let never = std::future::pending();
     serve(listener, router, Limits::default(), never).await?;

@@ -5,6 +5,7 @@
 //! | [`registry`] | a made-up registry, as static files |
 //! | [`git_index`] | a made-up git index, with a history |
 //! | [`toolchain`] | a made-up release, as a mirror has it |
+//! | [`git_http`] | git's own server over a directory |
 //! | [`bundle`] | what `git bundle create` does, through the library |
 //! | [`nginx`] | a web server over a directory, for a while |
 //! | [`mirror`] | what `romt up` and `romt serve` do, in a process of its own |
@@ -17,6 +18,7 @@
 pub mod bundle;
 pub mod curl;
 pub mod figures;
+pub mod git_http;
 pub mod git_index;
 pub mod mirror;
 pub mod nginx;
