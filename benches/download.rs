@@ -41,12 +41,12 @@ fn main() -> Result<(), Failure> {
     let place = argument("--dir").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").to_owned());
     let romt = released::romt(argument("--romt"))?;
     let work = tempfile::tempdir_in(place)?;
-    let root = work.path().join("registry");
-    let registry = Registry::generate(&root, crates)?;
-    let nginx = Nginx::serve(&root, false)?;
+    let upstream = work.path().join("registry");
+    let registry = Registry::generate(&upstream, crates)?;
+    let nginx = Nginx::serve(&upstream, false)?;
     let bench = Bench {
         work: work.path(),
-        index: commit_index(work.path(), &root)?,
+        index: commit_index(work.path(), &upstream)?,
         romt: &romt,
         address: nginx.address(),
         paths: registry.crate_paths().collect(),
@@ -114,14 +114,14 @@ impl Bench<'_> {
     }
 }
 
-/// Makes a git index of the sparse files in `root`.
-fn commit_index(work: &Path, root: &Path) -> Result<PathBuf, Failure> {
+/// Makes a git index of the sparse files in `upstream`.
+fn commit_index(work: &Path, upstream: &Path) -> Result<PathBuf, Failure> {
     let index = work.join("index.git");
     fs::create_dir(&index)?;
     timed(git(&index).args(["init", "--quiet", "--bare", "--initial-branch=master"]))?;
     let within = |args: &[&str]| {
-        let mut git = git(root);
-        git.env("GIT_DIR", &index).env("GIT_WORK_TREE", root);
+        let mut git = git(upstream);
+        git.env("GIT_DIR", &index).env("GIT_WORK_TREE", upstream);
         timed(git.args(args))
     };
     within(&["add", "--all", "--", ".", ":!crates"])?;

@@ -343,9 +343,9 @@ fn print(measured: &Measured) {
         Target::AtMost(1.5),
     );
     compare("pack / git bundle", &m.pack, &m.git_bundle, Target::None);
-    let memory = m.walk.memory.range().1;
+    let memory = m.walk.own.range().1;
     show(
-        "peak memory, the whole index, MiB",
+        "memory without mapped files, the whole index, MiB",
         memory,
         Target::AtMost(MEMORY),
     );

@@ -44,6 +44,11 @@ fn is_zero(parameters: &str) -> bool {
         && weight.trim().bytes().all(|b| matches!(b, b'0' | b'.'))
 }
 
+/// How long what is worth compressing is at most once it is, in bytes.
+pub(crate) fn most(length: usize) -> usize {
+    length / 4 * 3
+}
+
 /// `body` compressed, if that is worth it.
 pub(crate) async fn gzip(body: &Bytes) -> Option<Bytes> {
     match body.len() {
@@ -62,8 +67,12 @@ pub(crate) async fn gzip(body: &Bytes) -> Option<Bytes> {
 fn compress(body: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(6));
     encoder.write_all(body).ok()?;
-    let compressed = encoder.finish().ok()?;
-    (compressed.len() < body.len()).then(|| compressed.into())
+    let mut compressed = encoder.finish().ok()?;
+    if compressed.len() > most(body.len()) {
+        return None;
+    }
+    compressed.shrink_to_fit();
+    Some(compressed.into())
 }
 
 #[cfg(test)]

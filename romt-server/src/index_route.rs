@@ -9,6 +9,7 @@ use romt_core::{
     CrateName, IndexBackend, Sha256Digest,
     ports::{IndexError, Loaded, Tag},
 };
+use tokio::sync::OnceCell;
 
 use crate::{
     answer::{NO_CACHE, NOSNIFF, Refusal, not_modified, respond},
@@ -29,7 +30,8 @@ pub(crate) struct IndexFile {
     name: CrateName,
     tag: Tag,
     pub(crate) body: Bytes,
-    packed: Option<Bytes>,
+    /// The same compressed, if that is worth it, once somebody took it so.
+    packed: OnceCell<Option<Bytes>>,
     etag: HeaderValue,
 }
 
@@ -50,7 +52,7 @@ impl IndexRoute {
     /// last segment is.
     pub(crate) async fn answer(&self, path: &str, request: &Parts) -> Result<Response, Refusal> {
         let file = self.load(path).await?.ok_or(Refusal::NotFound)?;
-        Ok(file.answer(request))
+        Ok(file.answer(request).await)
     }
 
     /// The bytes of a crate's file, for who asks for many: none of them pushes what
@@ -86,7 +88,7 @@ impl IndexRoute {
         match self.backend.load(&name, known).await {
             Ok(Loaded::Unchanged) => Ok(kept),
             Ok(Loaded::Fresh { body, tag }) => {
-                let file = Arc::new(IndexFile::new(name, tag, body).await);
+                let file = Arc::new(IndexFile::new(name, tag, body));
                 self.cache.insert(path, file.clone(), file.weight());
                 Ok(Some(file))
             }
@@ -103,21 +105,23 @@ impl IndexRoute {
 }
 
 impl IndexFile {
-    async fn new(name: CrateName, tag: Tag, body: Bytes) -> Self {
+    fn new(name: CrateName, tag: Tag, body: Bytes) -> Self {
         Self {
             etag: etag_of(&tag),
-            packed: encoding::gzip(&body).await,
+            packed: OnceCell::new(),
             name,
             tag,
             body,
         }
     }
 
+    /// What it takes in memory, at most.
     fn weight(&self) -> usize {
-        self.body.len() + self.packed.as_ref().map_or(0, Bytes::len) + 2 * self.tag.as_str().len()
+        let length = self.body.len();
+        length + encoding::most(length) + 2 * self.tag.as_str().len()
     }
 
-    fn answer(&self, request: &Parts) -> Response {
+    async fn answer(&self, request: &Parts) -> Response {
         let mut headers = HeaderMap::with_capacity(10);
         headers.insert(header::ETAG, self.etag.clone());
         headers.insert(header::CACHE_CONTROL, NO_CACHE);
@@ -128,12 +132,12 @@ impl IndexFile {
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, plain);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        let body = match &self.packed {
-            Some(packed) if encoding::accepts_gzip(&request.headers) => {
+        let body = match self.packed_for(request).await {
+            Some(packed) => {
                 headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 packed
             }
-            _ => &self.body,
+            None => &self.body,
         };
         headers.insert(header::CONTENT_LENGTH, body.len().into());
         let body = match request.method {
@@ -141,6 +145,17 @@ impl IndexFile {
             _ => body.clone().into(),
         };
         respond(StatusCode::OK, headers, body)
+    }
+}
+
+impl IndexFile {
+    /// The compressed file, for who takes it.
+    async fn packed_for(&self, request: &Parts) -> Option<&Bytes> {
+        if !encoding::accepts_gzip(&request.headers) {
+            return None;
+        }
+        let pack = || encoding::gzip(&self.body);
+        self.packed.get_or_init(pack).await.as_ref()
     }
 }
 
