@@ -12,7 +12,7 @@ mod selection;
 mod signals;
 mod upstream;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser as _};
 
@@ -48,21 +48,37 @@ fn main() -> ExitCode {
             return printer.fail(&error::CliError::from_io("start", "the runtime", &error));
         }
     };
-    let result = runtime.block_on(async {
-        match cli.command {
-            Command::Up(args) => commands::up::run(*args, &printer).await,
-            Command::Serve(args) => commands::serve::run(args, &printer).await,
-            Command::Crate(args) => Ok(full::run(*args, &printer).await),
-            Command::Toolchain(args) => Ok(dist::toolchain(*args, &printer).await),
-            Command::Rustup(args) => Ok(dist::rustup(*args, &printer).await),
-            Command::ClientConfig(args) => commands::client_config::run(&args, &printer),
-            Command::Token(args) => commands::token::run(&args.command, &printer),
-        }
-    });
+    let printer = Arc::new(printer);
+    let result = runtime.block_on(run(cli.command, printer.clone()));
     // What still runs in the background has nothing to say any more.
     runtime.shutdown_background();
     match result {
         Ok(code) => code,
         Err(error) => printer.fail(&error),
+    }
+}
+
+async fn run(command: Command, printer: Arc<Printer>) -> Result<ExitCode, error::CliError> {
+    match command {
+        Command::Up(args) => commands::up::run(*args, &printer).await,
+        Command::Serve(args) => commands::serve::run(args, &printer).await,
+        Command::Crate(args) => task(async move { full::run(*args, &printer).await }).await,
+        Command::Toolchain(args) => {
+            task(async move { dist::toolchain(*args, &printer).await }).await
+        }
+        Command::Rustup(args) => task(async move { dist::rustup(*args, &printer).await }).await,
+        Command::ClientConfig(args) => commands::client_config::run(&args, &printer),
+        Command::Token(args) => commands::token::run(&args.command, &printer),
+    }
+}
+
+/// Does `work` where the tasks run that it waits for: the thread that waits here would
+/// have to be woken by each.
+async fn task(
+    work: impl Future<Output = ExitCode> + Send + 'static,
+) -> Result<ExitCode, error::CliError> {
+    match tokio::spawn(work).await {
+        Ok(code) => Ok(code),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -14,6 +14,7 @@
 
 mod git;
 mod note;
+mod origin;
 mod plain;
 mod snapshot;
 mod sparse;

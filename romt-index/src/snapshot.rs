@@ -14,8 +14,8 @@ use romt_core::{
 };
 use tokio::sync::Semaphore;
 
-use crate::note;
 use crate::tree::{Record, Snapshot, Snapshots, TreeError, TreePlace, TreeWriter};
+use crate::{note, origin};
 
 /// How soon a reader notices what another process publishes.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -251,8 +251,11 @@ impl IndexCatalog for SnapshotIndex {
         let names = names.map_err(|error| error.at(self))?;
         let made = self.trees.published().await;
         let made = made.map_err(|error| error.at(self))?;
+        let origin = origin::read(&*self.store).await;
+        let origin = origin.map_err(|error| store_error(self, error))?;
+        let catalog = Catalog::new(position, names);
         Ok(Catalogued::Fresh(
-            Catalog::new(position, names).with_made(made),
+            catalog.with_made(made).with_origin(origin),
         ))
     }
 

@@ -9,6 +9,7 @@ use romt_core::ports::{
 };
 
 use super::{GitIndex, revision::position};
+use crate::origin::public_origin;
 
 #[async_trait]
 impl IndexCatalog for GitIndex {
@@ -41,37 +42,4 @@ impl IndexCatalog for GitIndex {
 fn system_time(time: Time) -> Option<SystemTime> {
     let seconds = u64::try_from(time.seconds).ok()?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-/// `url` if it is one that anybody may be told: neither a path of this machine nor
-/// one with a password in it.
-fn public_origin(url: &str) -> Option<String> {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"))?;
-    let host = rest.split('/').next().unwrap_or_default();
-    let is_plain = !host.is_empty() && !host.contains('@') && !rest.contains(['?', '#']);
-    is_plain.then(|| url.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_told_without_secrets() {
-        let open = "https://mirror.example/crates.io-index";
-        assert_eq!(public_origin(open).as_deref(), Some(open));
-        for secret in [
-            "https://user:password@mirror.example/index",
-            "https://token@mirror.example/index",
-            "https://mirror.example/index?token=x",
-            "/srv/upstream",
-            "git@mirror.example:index",
-            "ssh://mirror.example/index",
-            "https:///index",
-        ] {
-            assert_eq!(public_origin(secret), None, "{secret}");
-        }
-    }
 }

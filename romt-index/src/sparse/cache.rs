@@ -17,6 +17,7 @@ use romt_core::{
 };
 
 use super::packed;
+use crate::origin;
 use crate::tree::{Snapshots, TreeError, TreePlace, TreeWriter};
 
 /// How many bytes of fresh index files are held before they are written out.
@@ -34,6 +35,8 @@ pub(super) struct Cache {
     /// Whether it was said that the tree is damaged.
     warned: AtomicBool,
     name: String,
+    /// Its address.
+    upstream: String,
 }
 
 #[derive(Default)]
@@ -72,6 +75,7 @@ impl Cache {
             writing: tokio::sync::Mutex::new(()),
             warned: AtomicBool::new(false),
             name: format!("what is kept of {upstream}"),
+            upstream: upstream.to_owned(),
         }
     }
 
@@ -194,6 +198,8 @@ impl Cache {
             written = self.write(anew, &fresh).await;
         }
         written.map_err(|error| error.at(&self.name))?;
+        let noted = origin::note(self.trees.store(), &self.upstream).await;
+        noted.map_err(|error| TreeError::from(error).at(&self.name))?;
         let mut state = self.state();
         for (name, written) in &fresh {
             let same = |now: &Fresh| now.body == written.body && now.validator == written.validator;

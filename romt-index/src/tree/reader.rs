@@ -269,6 +269,11 @@ impl Snapshots {
         Ok(meta.and_then(|meta| meta.modified))
     }
 
+    /// Where the tree is kept.
+    pub(crate) fn store(&self) -> &dyn romt_core::Store {
+        &*self.place.store
+    }
+
     /// Makes the next [`get`](Self::get) look anew.
     pub(crate) fn forget(&self) {
         *self.lock() = None;
