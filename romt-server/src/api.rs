@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use crate::{
-    answer::{NO_CACHE, NOSNIFF, Refusal, respond},
+    answer::{NO_CACHE, NOSNIFF, Refusal, TroubleId, respond},
     crate_list::CrateList,
     index_route::IndexRoute,
     query::Query,
@@ -59,10 +59,24 @@ pub(crate) fn refuse(refusal: Refusal, request: &Parts) -> Response {
         Refusal::NotFound => "this mirror has no such thing",
         other => other.text().trim_end(),
     };
+    let (plain, _) = axum::response::IntoResponse::into_response(refusal).into_parts();
+    let id = plain.extensions.get::<TroubleId>().copied();
+    let detail = match id {
+        Some(id) => format!("{detail} (id {id})"),
+        None => detail.to_owned(),
+    };
     let body = json!({ "errors": [{ "detail": detail }] });
     let mut response = answer(refusal.status(), &body, request);
-    let (plain, _) = axum::response::IntoResponse::into_response(refusal).into_parts();
-    for name in [header::ALLOW, header::RETRY_AFTER, header::CONNECTION] {
+    if let Some(id) = id {
+        response.extensions_mut().insert(id);
+    }
+    for name in [
+        header::ALLOW,
+        header::RETRY_AFTER,
+        header::CONNECTION,
+        header::WWW_AUTHENTICATE,
+        header::CACHE_CONTROL,
+    ] {
         if let Some(value) = plain.headers.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }

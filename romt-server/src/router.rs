@@ -82,8 +82,7 @@ impl App {
                 token.mark(&mut response);
                 response
             }
-            Err(refusal) if has_body(&request, &body) => closing(refusal.into_response()),
-            Err(refusal) => refusal.into_response(),
+            Err(refusal) => refused(refusal, &request, body).await,
         }
     }
 
@@ -93,18 +92,10 @@ impl App {
             return self.post(request, body).await;
         }
         let has_body = has_body(request, &body);
-        let response = match self.try_answer(request, has_body).await {
+        match self.try_answer(request, has_body).await {
+            Ok(response) if has_body => closing(response),
             Ok(response) => response,
-            Err(refusal) if request.uri.path().starts_with(api::API) => {
-                api::discard(body, request).await;
-                api::refuse(refusal, request)
-            }
-            Err(refusal) => refusal.into_response(),
-        };
-        if has_body {
-            closing(response)
-        } else {
-            response
+            Err(refusal) => refused(refusal, request, body).await,
         }
     }
 
@@ -170,6 +161,22 @@ impl App {
         let (hits, misses) = self.crates.lookups();
         caches.push(("crates", hits, misses));
         self.health.metrics(request, caches).await
+    }
+}
+
+/// Says no, to cargo where it asks for more than files in the way that it reads.
+async fn refused(refusal: Refusal, request: &Parts, body: Body) -> Response {
+    let has_body = has_body(request, &body);
+    let response = if request.uri.path().starts_with(api::API) {
+        api::discard(body, request).await;
+        api::refuse(refusal, request)
+    } else {
+        refusal.into_response()
+    };
+    if has_body {
+        closing(response)
+    } else {
+        response
     }
 }
 

@@ -70,6 +70,28 @@ async fn nothing_can_be_read_without_a_token() {
 }
 
 #[tokio::test]
+async fn cargo_reads_why_it_needs_a_token_even_while_it_sends_a_crate() {
+    let closed = Closed::new();
+    let reply = closed.get("/api/v1/crates?q=serde", "").await;
+    assert_eq!(reply.status, 401);
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    let detail = body["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("a token is needed"), "{detail}");
+    assert!(detail.contains("(id "), "{detail}");
+    let server = Running::start(closed.router.clone(), Limits::default()).await;
+    let body = "x".repeat(3_000_000);
+    let request = format!(
+        "PUT /api/v1/crates/new HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let second = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = server.raw(request + second).await;
+    assert_eq!(statuses(&answer), ["401"], "{answer}");
+    assert!(answer.contains("this token is not valid"), "{answer}");
+}
+
+#[tokio::test]
 async fn f3_a_token_opens_everything_however_it_comes() {
     let closed = Closed::new();
     let token = &closed.token;
