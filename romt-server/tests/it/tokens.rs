@@ -92,6 +92,23 @@ async fn cargo_reads_why_it_needs_a_token_even_while_it_sends_a_crate() {
 }
 
 #[tokio::test]
+async fn no_cache_on_the_way_hands_on_what_needs_a_token() {
+    let closed = Closed::new();
+    let path = "/crates/se/rd/serde/serde-1.0.0.crate";
+    let whole = closed.get(path, &closed.token).await;
+    let etag = whole.header("etag").to_owned();
+    let headers = [("authorization", &*closed.token), ("if-none-match", &etag)];
+    let same = ask(&closed.router, "GET", path, &headers).await;
+    assert_eq!((whole.status, same.status), (200, 304));
+    for reply in [whole, same] {
+        let keep = reply.header("cache-control");
+        assert_eq!(keep, "private, max-age=31536000, immutable");
+    }
+    let open = ask(&Mirror::sample().router(), "GET", path, &[]).await;
+    assert!(open.header("cache-control").starts_with("public"));
+}
+
+#[tokio::test]
 async fn f3_a_token_opens_everything_however_it_comes() {
     let closed = Closed::new();
     let token = &closed.token;
