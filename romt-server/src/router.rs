@@ -57,6 +57,7 @@ impl App {
     fn new(mirror: ServedMirror, options: &ServerOptions) -> Self {
         let half = options.cache_bytes / 2;
         let telemetry = options.telemetry.clone();
+        let late = mirror.late();
         Self {
             health: Health::new(mirror.clone(), telemetry.clone()),
             entrance: Entrance::new(options.tokens.clone(), telemetry),
@@ -69,8 +70,8 @@ impl App {
             dist: DistRoute::new(mirror.store.clone()),
             list: CrateList::new(mirror.catalog),
             pages: Pages::new(mirror.store.clone()),
-            git: GitRoute::new(mirror.git),
-            crates: CrateRoute::new(mirror.store, mirror.layout, half),
+            git: GitRoute::new(mirror.git, late.clone()),
+            crates: CrateRoute::new(mirror.store, mirror.layout, half).with_late(late),
         }
     }
 
