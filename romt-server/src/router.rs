@@ -138,9 +138,19 @@ impl App {
             Target::Metrics => Ok(self.metrics(request).await),
             Target::Welcome if page::is_for(request) => {
                 let base = self.gate.base_for(host, request);
-                self.pages.home(&base, &self.list, request).await
+                let needs_token = self.entrance.needs_token();
+                let list = &self.list;
+                self.pages.home(&base, needs_token, list, request).await
             }
-            Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),
+            Target::Welcome => {
+                let needs_token = self.entrance.needs_token();
+                Ok(config_route::welcome(
+                    &self.gate,
+                    host,
+                    needs_token,
+                    request,
+                ))
+            }
             Target::InstallerScript => Ok(installer_script::answer(
                 &self.gate.base_for(host, request),
                 request,

@@ -211,3 +211,25 @@ async fn each_address_has_failures_of_its_own() {
     assert_eq!(statuses(&answer), expected, "{answer}");
     assert!(!answer.contains("Authorization"), "{answer}");
 }
+
+#[tokio::test]
+async fn people_are_told_where_their_token_goes() {
+    let closed = Closed::new();
+    let headers = |accept| [("authorization", &*closed.token), ("accept", accept)];
+    let page = ask(&closed.router, "GET", "/", &headers("text/html")).await;
+    let text = ask(&closed.router, "GET", "/", &headers("text/plain")).await;
+    for reply in [page, text] {
+        let said = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert!(said.contains("global-credential-providers"), "{said}");
+        assert!(!said.contains(&closed.token), "{said}");
+        assert!(said.contains("TOKEN"), "{said}");
+    }
+    let open = ask(
+        &Mirror::sample().router(),
+        "GET",
+        "/",
+        &headers("text/html"),
+    )
+    .await;
+    assert!(!String::from_utf8_lossy(&open.body).contains("TOKEN"));
+}
