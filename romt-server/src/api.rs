@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use axum::{body::Body, response::Response};
-use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::json;
 
@@ -15,6 +14,7 @@ use crate::{
     crate_list::CrateList,
     index_route::IndexRoute,
     query::Query,
+    request_body::Unwanted,
 };
 
 /// Where all of it is.
@@ -24,10 +24,12 @@ pub(crate) const API: &str = "/api/";
 const PER_PAGE: usize = 10;
 const MOST_PER_PAGE: usize = 100;
 
-/// How much of a body that nobody wants is taken off the wire, and how long that may
-/// take. A client that is still sending when its answer comes may never read it.
-const UNWANTED: usize = 16 * 1024 * 1024;
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of a crate that nobody wants is taken off the wire, and how long that may
+/// take.
+pub(crate) const UNWANTED: Unwanted = Unwanted {
+    bytes: 16 * 1024 * 1024,
+    patience: Duration::from_secs(5),
+};
 
 /// Answers `GET /api/v1/crates?q=…`.
 pub(crate) async fn search(
@@ -82,26 +84,6 @@ pub(crate) fn refuse(refusal: Refusal, request: &Parts) -> Response {
         }
     }
     response
-}
-
-/// Takes the body of a request that is refused off the wire, as far as that is worth
-/// it. A client that waits to be asked for it is not asked.
-pub(crate) async fn discard(body: Body, request: &Parts) {
-    if request.headers.contains_key(header::EXPECT) {
-        return;
-    }
-    let mut pieces = body.into_data_stream();
-    let drained = async {
-        let mut taken = 0;
-        while let Some(Ok(piece)) = pieces.next().await {
-            taken += piece.len();
-            if taken > UNWANTED {
-                break;
-            }
-        }
-    };
-    // What does not come in time is not waited for.
-    let _ = tokio::time::timeout(PATIENCE, drained).await;
 }
 
 fn answer(status: StatusCode, body: &serde_json::Value, request: &Parts) -> Response {

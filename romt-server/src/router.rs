@@ -18,12 +18,13 @@ use crate::{
     crate_route::CrateRoute,
     dist_route::DistRoute,
     entrance::Entrance,
-    git_route::GitRoute,
+    git_route::{GitRoute, GitTarget},
     health::Health,
     host::HostGate,
     index_route::IndexRoute,
     installer_script,
     page::{self, Pages},
+    request_body::Unwanted,
     target::{self, Target},
 };
 
@@ -102,17 +103,23 @@ impl App {
 
     /// What git clients post is read; of all else, the connection is closed with it.
     async fn post(&self, request: &Parts, body: Body) -> Response {
-        let posted = async {
-            let path = target::decode(&request.uri)?;
-            self.gate.admit(&request.uri, &request.headers)?;
-            match target::parse(&path) {
-                Ok(Target::Git(target)) => self.git.post(target, request, body).await,
-                _ => Err(Refusal::Method),
+        match self.posted_to(request) {
+            Ok(target) => {
+                let answer = self.git.post(target, request, body).await;
+                answer.unwrap_or_else(|refusal| closing(refusal.into_response()))
             }
-        };
-        posted
-            .await
-            .unwrap_or_else(|refusal| closing(refusal.into_response()))
+            Err(refusal) => refused(refusal, request, body).await,
+        }
+    }
+
+    /// What of git's a request that is posted is for.
+    fn posted_to(&self, request: &Parts) -> Result<GitTarget, Refusal> {
+        let path = target::decode(&request.uri)?;
+        self.gate.admit(&request.uri, &request.headers)?;
+        match target::parse(&path) {
+            Ok(Target::Git(target)) => Ok(target),
+            _ => Err(Refusal::Method),
+        }
     }
 
     async fn try_answer(&self, request: &Parts, has_body: bool) -> Result<Response, Refusal> {
@@ -179,9 +186,10 @@ impl App {
 async fn refused(refusal: Refusal, request: &Parts, body: Body) -> Response {
     let has_body = has_body(request, &body);
     let response = if request.uri.path().starts_with(api::API) {
-        api::discard(body, request).await;
+        api::UNWANTED.take(body, request).await;
         api::refuse(refusal, request)
     } else {
+        Unwanted::LITTLE.take(body, request).await;
         refusal.into_response()
     };
     if has_body {

@@ -17,6 +17,7 @@ use self::refusal::GitRefusal;
 use crate::{
     answer::{NO_CACHE, NOSNIFF, Refusal, respond},
     late_index::LateIndex,
+    request_body::Unwanted,
 };
 
 /// Where the repository is, for clients.
@@ -92,7 +93,10 @@ impl GitRoute {
         let answer = match target {
             GitTarget::Refs => return Err(Refusal::Method),
             GitTarget::UploadPack => fetch(index, request, body).await,
-            GitTarget::ReceivePack => Err(GitRefusal::ReadOnly),
+            GitTarget::ReceivePack => {
+                Unwanted::LITTLE.take(body, request).await;
+                Err(GitRefusal::ReadOnly)
+            }
         };
         Ok(answer.unwrap_or_else(GitRefusal::into_answer))
     }
@@ -129,6 +133,7 @@ async fn refs(index: &GitIndex, request: &Parts) -> Result<Response, GitRefusal>
 async fn fetch(index: &GitIndex, request: &Parts, body: Body) -> Result<Response, GitRefusal> {
     let content_type = request.headers.get(header::CONTENT_TYPE);
     if content_type.is_none_or(|it| it != REQUEST) {
+        Unwanted::LITTLE.take(body, request).await;
         return Err(GitRefusal::ContentType);
     }
     let protocol = protocol(&request.headers);
