@@ -6,15 +6,15 @@
 use std::time::Duration;
 
 use axum::{body::Body, response::Response};
-use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use crate::{
-    answer::{NO_CACHE, NOSNIFF, Refusal, respond},
+    answer::{NO_CACHE, NOSNIFF, Refusal, TroubleId, respond},
     crate_list::CrateList,
     index_route::IndexRoute,
     query::Query,
+    request_body::Unwanted,
 };
 
 /// Where all of it is.
@@ -24,10 +24,12 @@ pub(crate) const API: &str = "/api/";
 const PER_PAGE: usize = 10;
 const MOST_PER_PAGE: usize = 100;
 
-/// How much of a body that nobody wants is taken off the wire, and how long that may
-/// take. A client that is still sending when its answer comes may never read it.
-const UNWANTED: usize = 16 * 1024 * 1024;
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of a crate that nobody wants is taken off the wire, and how long that may
+/// take.
+pub(crate) const UNWANTED: Unwanted = Unwanted {
+    bytes: 16 * 1024 * 1024,
+    patience: Duration::from_secs(5),
+};
 
 /// Answers `GET /api/v1/crates?q=…`.
 pub(crate) async fn search(
@@ -59,35 +61,29 @@ pub(crate) fn refuse(refusal: Refusal, request: &Parts) -> Response {
         Refusal::NotFound => "this mirror has no such thing",
         other => other.text().trim_end(),
     };
+    let (plain, _) = axum::response::IntoResponse::into_response(refusal).into_parts();
+    let id = plain.extensions.get::<TroubleId>().copied();
+    let detail = match id {
+        Some(id) => format!("{detail} (id {id})"),
+        None => detail.to_owned(),
+    };
     let body = json!({ "errors": [{ "detail": detail }] });
     let mut response = answer(refusal.status(), &body, request);
-    let (plain, _) = axum::response::IntoResponse::into_response(refusal).into_parts();
-    for name in [header::ALLOW, header::RETRY_AFTER, header::CONNECTION] {
+    if let Some(id) = id {
+        response.extensions_mut().insert(id);
+    }
+    for name in [
+        header::ALLOW,
+        header::RETRY_AFTER,
+        header::CONNECTION,
+        header::WWW_AUTHENTICATE,
+        header::CACHE_CONTROL,
+    ] {
         if let Some(value) = plain.headers.get(&name) {
             response.headers_mut().insert(name, value.clone());
         }
     }
     response
-}
-
-/// Takes the body of a request that is refused off the wire, as far as that is worth
-/// it. A client that waits to be asked for it is not asked.
-pub(crate) async fn discard(body: Body, request: &Parts) {
-    if request.headers.contains_key(header::EXPECT) {
-        return;
-    }
-    let mut pieces = body.into_data_stream();
-    let drained = async {
-        let mut taken = 0;
-        while let Some(Ok(piece)) = pieces.next().await {
-            taken += piece.len();
-            if taken > UNWANTED {
-                break;
-            }
-        }
-    };
-    // What does not come in time is not waited for.
-    let _ = tokio::time::timeout(PATIENCE, drained).await;
 }
 
 fn answer(status: StatusCode, body: &serde_json::Value, request: &Parts) -> Response {

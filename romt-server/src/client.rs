@@ -39,6 +39,15 @@ pub fn token_config() -> String {
     )
 }
 
+/// `base_url` as those need it who send a token in the address, which is everybody but
+/// cargo. What is in the place of the token is for people to replace.
+pub(crate) fn with_token(base_url: &str) -> String {
+    match base_url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://me:TOKEN@{rest}"),
+        None => base_url.to_owned(),
+    }
+}
+
 /// What is set in the environment of rustup so that it takes toolchains and itself
 /// from the mirror served at `base_url`, a variable a line.
 ///

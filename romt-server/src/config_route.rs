@@ -5,9 +5,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 
 use crate::{
     answer::{NO_CACHE, NOSNIFF, respond},
+    client::with_token,
     client_config,
     host::HostGate,
-    rustup_environment,
+    rustup_environment, token_config,
 };
 
 /// Where crates are, below the base address, in cargo's markers. What comes of it
@@ -49,10 +50,14 @@ pub(crate) fn typed(
 }
 
 /// Tells people without a browser what this is and how to use it.
-pub(crate) fn welcome(gate: &HostGate, host: &str, request: &Parts) -> Response {
+pub(crate) fn welcome(gate: &HostGate, host: &str, needs_token: bool, request: &Parts) -> Response {
     let base = gate.base_for(host, request);
-    let lines = client_config(&base);
-    let variables = rustup_environment(&base);
+    let mut lines = client_config(&base);
+    let mut variables = rustup_environment(&base);
+    if needs_token {
+        lines = format!("{lines}\n{}", token_config());
+        variables = rustup_environment(&with_token(&base));
+    }
     let body = format!(
         "This is a mirror of Rust crates and toolchains, served by romt.\n\n\
          To use its crates, put this into .cargo/config.toml:\n\n{lines}\n\

@@ -26,6 +26,7 @@ use crate::{
     cache::Cache,
     checksum,
     index_route::{IndexRoute, quoted},
+    late_index::LateIndex,
     sending::{FOREVER, Sending, broken, last_modified, refuse},
     turns::Turns,
 };
@@ -44,6 +45,8 @@ const CHECKS: usize = 64;
 pub(crate) struct CrateRoute {
     store: Arc<dyn Store>,
     layout: MirrorLayout,
+    /// What tells the layout, if that may still change.
+    late: Option<Arc<LateIndex>>,
     /// Files whose digest was found right.
     checked: Cache<Arc<Checked>>,
     /// Small ones of them, with their bytes.
@@ -74,12 +77,22 @@ impl CrateRoute {
         Self {
             store,
             layout,
+            late: None,
             checked: Cache::new(cache_bytes / 8),
             small: Cache::new(cache_bytes - cache_bytes / 8),
             turns: Turns::default(),
             checks: Semaphore::new(CHECKS),
             start: Instant::now(),
         }
+    }
+
+    /// Has `late` tell where the files are, if anything does.
+    pub(crate) fn with_late(self, late: Option<Arc<LateIndex>>) -> Self {
+        Self { late, ..self }
+    }
+
+    fn layout(&self) -> MirrorLayout {
+        self.late.as_ref().map_or(self.layout, |late| late.layout())
     }
 
     /// How often the bytes of a file were in memory, and how often not.
@@ -133,7 +146,7 @@ impl CrateRoute {
         if let Some(found) = self.kept(file).await? {
             return Ok(found);
         }
-        let key = self.layout.crate_file(&name, &version);
+        let key = self.layout().crate_file(&name, &version);
         let object = self.store.get(&key).await.map_err(|error| refuse(&error))?;
         let known = self.checked.get(file);
         if let Some(found) = known.filter(|found| found.meta == object.meta) {

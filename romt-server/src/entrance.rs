@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{Uri, request::Parts};
+use http::{HeaderValue, Uri, header, request::Parts};
 
 use crate::{
     Telemetry,
     answer::Refusal,
     peer::Peer,
+    sending::FOREVER,
     tokens::{CameWith, Tokens, Verdict},
 };
 
@@ -23,11 +24,23 @@ pub(crate) struct Entrance {
 #[derive(Debug)]
 pub(crate) struct Pass(Option<CameWith>);
 
+/// What never changes, where not everybody may read it: `public` would let a cache on
+/// the way hand it to those who have no token (RFC 9111, 3.5).
+const FOREVER_FOR_ONE: HeaderValue =
+    HeaderValue::from_static("private, max-age=31536000, immutable");
+
 impl Pass {
-    /// Notes on the answer whose request it was, for the log.
+    /// Notes on the answer whose request it was, for the log, and that it is for nobody
+    /// else.
     pub(crate) fn mark(self, response: &mut Response) {
-        if let Some(name) = self.0 {
-            response.extensions_mut().insert(name);
+        let Some(name) = self.0 else {
+            return;
+        };
+        response.extensions_mut().insert(name);
+        if let Some(keep) = response.headers_mut().get_mut(header::CACHE_CONTROL)
+            && *keep == FOREVER
+        {
+            *keep = FOREVER_FOR_ONE;
         }
     }
 }

@@ -72,6 +72,7 @@ mod health;
 mod host;
 mod index_route;
 mod installer_script;
+mod late_index;
 mod listening;
 mod manifests;
 mod metrics;

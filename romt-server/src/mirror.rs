@@ -9,11 +9,10 @@ use romt_core::{
     CrateName, ErrorClass, IndexBackend, LayoutError, MirrorLayout, Store, StoreExt as _,
     ports::{Catalogued, HistoryIndex as _, IndexCatalog, IndexError, ObjectMeta},
 };
-use romt_index::{GitIndex, GitOptions, PlainIndex, SnapshotIndex};
+use romt_index::GitIndex;
 use romt_store::{FsOpenError, FsStore};
 
-/// Where romt for Python keeps the index of a mirror.
-const GIT_INDEX: &str = "git/crates.io-index";
+use crate::late_index::{GIT_INDEX, LateIndex, git_index};
 
 /// What names the current toolchains and the current rustup.
 const POINTERS: [&str; 4] = [
@@ -38,7 +37,7 @@ pub struct ServedMirror {
     pub catalog: Option<Arc<dyn IndexCatalog>>,
     /// Where in the store the crate files are.
     pub layout: MirrorLayout,
-    /// The index as a git repository, if it is one.
+    /// The index as a git repository, if it was one when the mirror was opened.
     pub git: Option<GitIndex>,
     shown: Shown,
 }
@@ -46,8 +45,8 @@ pub struct ServedMirror {
 /// The index once more, as one of those that can name their state.
 #[derive(Clone, Debug)]
 enum Shown {
-    Snapshot(Arc<SnapshotIndex>),
     Git(GitIndex),
+    Late(Arc<LateIndex>),
     Unnamed,
 }
 
@@ -133,15 +132,8 @@ impl ServedMirror {
                 .with_git(git)
                 .showing(shown));
         }
-        let index = SnapshotIndex::new(store.clone());
-        let plain = PlainIndex::new(store.clone());
-        // A mirror that was carried without its hidden files still has these.
-        let only_plain = index.position().await?.is_none() && plain.exists().await?;
-        if only_plain {
-            return Ok(Self::of(store, Arc::new(plain), layout));
-        }
-        let index = Arc::new(index);
-        let shown = Shown::Snapshot(index.clone());
+        let index = Arc::new(LateIndex::open(path, store.clone()).await?);
+        let shown = Shown::Late(index.clone());
         Ok(Self::of(store, index, layout).showing(shown))
     }
 
@@ -149,12 +141,20 @@ impl ServedMirror {
         Self { shown, ..self }
     }
 
+    /// The index, if what it is may still change.
+    pub(crate) fn late(&self) -> Option<Arc<LateIndex>> {
+        match &self.shown {
+            Shown::Late(index) => Some(index.clone()),
+            _ => None,
+        }
+    }
+
     /// What names the published state of the index, if the index has a name for it and
     /// shows anything.
     pub async fn position(&self) -> Result<Option<String>, IndexError> {
         match &self.shown {
-            Shown::Snapshot(index) => index.position().await,
             Shown::Git(index) => Ok(index.shown().await?.map(|it| it.to_string())),
+            Shown::Late(index) => index.position().await,
             Shown::Unnamed => Ok(None),
         }
     }
@@ -212,17 +212,6 @@ impl ServedMirror {
         }
         Ok(false)
     }
-}
-
-/// The git index of a full mirror in `path`, if it shows anything.
-async fn git_index(path: &Path) -> Result<Option<GitIndex>, MirrorError> {
-    let path = path.join(GIT_INDEX);
-    if !path.is_dir() {
-        return Ok(None);
-    }
-    let index = GitIndex::open(path, GitOptions::default())?;
-    let shows = index.shown().await?.is_some();
-    Ok(shows.then_some(index))
 }
 
 /// Whether the directory `path` has what only a mirror has: what romt keeps, the

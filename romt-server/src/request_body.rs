@@ -7,10 +7,49 @@ use std::{
 };
 
 use axum::body::Bytes;
+use futures::StreamExt as _;
+use http::{header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::Limits;
+
+/// What of a body that nobody wants is taken off the wire before the answer goes out. A
+/// client that is still sending when its answer comes may never read it: it finds the
+/// connection closed, or over HTTP/2 its request taken back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unwanted {
+    pub(crate) bytes: usize,
+    pub(crate) patience: Duration,
+}
+
+impl Unwanted {
+    /// What is taken of whatever is sent to where nothing is wanted.
+    pub(crate) const LITTLE: Self = Self {
+        bytes: 64 * 1024,
+        patience: Duration::from_secs(1),
+    };
+
+    /// Takes `body` off the wire, as far as that is worth it. A client that waits to be
+    /// asked for it is not asked.
+    pub(crate) async fn take(self, body: axum::body::Body, request: &Parts) {
+        if request.headers.contains_key(header::EXPECT) {
+            return;
+        }
+        let mut pieces = body.into_data_stream();
+        let taken = async {
+            let mut taken = 0;
+            while let Some(Ok(piece)) = pieces.next().await {
+                taken += piece.len();
+                if taken > self.bytes {
+                    break;
+                }
+            }
+        };
+        // What does not come in time is not waited for.
+        let _ = tokio::time::timeout(self.patience, taken).await;
+    }
+}
 
 /// Why the body of a request is not read to its end.
 #[derive(Debug, thiserror::Error)]

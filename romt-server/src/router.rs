@@ -18,12 +18,13 @@ use crate::{
     crate_route::CrateRoute,
     dist_route::DistRoute,
     entrance::Entrance,
-    git_route::GitRoute,
+    git_route::{GitRoute, GitTarget},
     health::Health,
     host::HostGate,
     index_route::IndexRoute,
     installer_script,
     page::{self, Pages},
+    request_body::Unwanted,
     target::{self, Target},
 };
 
@@ -57,6 +58,7 @@ impl App {
     fn new(mirror: ServedMirror, options: &ServerOptions) -> Self {
         let half = options.cache_bytes / 2;
         let telemetry = options.telemetry.clone();
+        let late = mirror.late();
         Self {
             health: Health::new(mirror.clone(), telemetry.clone()),
             entrance: Entrance::new(options.tokens.clone(), telemetry),
@@ -69,8 +71,8 @@ impl App {
             dist: DistRoute::new(mirror.store.clone()),
             list: CrateList::new(mirror.catalog),
             pages: Pages::new(mirror.store.clone()),
-            git: GitRoute::new(mirror.git),
-            crates: CrateRoute::new(mirror.store, mirror.layout, half),
+            git: GitRoute::new(mirror.git, late.clone()),
+            crates: CrateRoute::new(mirror.store, mirror.layout, half).with_late(late),
         }
     }
 
@@ -82,8 +84,7 @@ impl App {
                 token.mark(&mut response);
                 response
             }
-            Err(refusal) if has_body(&request, &body) => closing(refusal.into_response()),
-            Err(refusal) => refusal.into_response(),
+            Err(refusal) => refused(refusal, &request, body).await,
         }
     }
 
@@ -93,34 +94,32 @@ impl App {
             return self.post(request, body).await;
         }
         let has_body = has_body(request, &body);
-        let response = match self.try_answer(request, has_body).await {
+        match self.try_answer(request, has_body).await {
+            Ok(response) if has_body => closing(response),
             Ok(response) => response,
-            Err(refusal) if request.uri.path().starts_with(api::API) => {
-                api::discard(body, request).await;
-                api::refuse(refusal, request)
-            }
-            Err(refusal) => refusal.into_response(),
-        };
-        if has_body {
-            closing(response)
-        } else {
-            response
+            Err(refusal) => refused(refusal, request, body).await,
         }
     }
 
     /// What git clients post is read; of all else, the connection is closed with it.
     async fn post(&self, request: &Parts, body: Body) -> Response {
-        let posted = async {
-            let path = target::decode(&request.uri)?;
-            self.gate.admit(&request.uri, &request.headers)?;
-            match target::parse(&path) {
-                Ok(Target::Git(target)) => self.git.post(target, request, body).await,
-                _ => Err(Refusal::Method),
+        match self.posted_to(request) {
+            Ok(target) => {
+                let answer = self.git.post(target, request, body).await;
+                answer.unwrap_or_else(|refusal| closing(refusal.into_response()))
             }
-        };
-        posted
-            .await
-            .unwrap_or_else(|refusal| closing(refusal.into_response()))
+            Err(refusal) => refused(refusal, request, body).await,
+        }
+    }
+
+    /// What of git's a request that is posted is for.
+    fn posted_to(&self, request: &Parts) -> Result<GitTarget, Refusal> {
+        let path = target::decode(&request.uri)?;
+        self.gate.admit(&request.uri, &request.headers)?;
+        match target::parse(&path) {
+            Ok(Target::Git(target)) => Ok(target),
+            _ => Err(Refusal::Method),
+        }
     }
 
     async fn try_answer(&self, request: &Parts, has_body: bool) -> Result<Response, Refusal> {
@@ -146,9 +145,19 @@ impl App {
             Target::Metrics => Ok(self.metrics(request).await),
             Target::Welcome if page::is_for(request) => {
                 let base = self.gate.base_for(host, request);
-                self.pages.home(&base, &self.list, request).await
+                let needs_token = self.entrance.needs_token();
+                let list = &self.list;
+                self.pages.home(&base, needs_token, list, request).await
             }
-            Target::Welcome => Ok(config_route::welcome(&self.gate, host, request)),
+            Target::Welcome => {
+                let needs_token = self.entrance.needs_token();
+                Ok(config_route::welcome(
+                    &self.gate,
+                    host,
+                    needs_token,
+                    request,
+                ))
+            }
             Target::InstallerScript => Ok(installer_script::answer(
                 &self.gate.base_for(host, request),
                 request,
@@ -170,6 +179,23 @@ impl App {
         let (hits, misses) = self.crates.lookups();
         caches.push(("crates", hits, misses));
         self.health.metrics(request, caches).await
+    }
+}
+
+/// Says no, to cargo where it asks for more than files in the way that it reads.
+async fn refused(refusal: Refusal, request: &Parts, body: Body) -> Response {
+    let has_body = has_body(request, &body);
+    let response = if request.uri.path().starts_with(api::API) {
+        api::UNWANTED.take(body, request).await;
+        api::refuse(refusal, request)
+    } else {
+        Unwanted::LITTLE.take(body, request).await;
+        refusal.into_response()
+    };
+    if has_body {
+        closing(response)
+    } else {
+        response
     }
 }
 

@@ -7,14 +7,18 @@
 mod body;
 mod refusal;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use romt_index::{GitIndex, GitProtocol, UploadError};
 
 use self::refusal::GitRefusal;
-use crate::answer::{NO_CACHE, NOSNIFF, Refusal, respond};
+use crate::{
+    answer::{NO_CACHE, NOSNIFF, Refusal, respond},
+    late_index::LateIndex,
+    request_body::Unwanted,
+};
 
 /// Where the repository is, for clients.
 const REPOSITORY: &str = "/git/crates.io-index/";
@@ -53,11 +57,13 @@ impl GitTarget {
 #[derive(Debug)]
 pub(crate) struct GitRoute {
     index: Option<GitIndex>,
+    /// The index, if it may become one with a history.
+    late: Option<Arc<LateIndex>>,
 }
 
 impl GitRoute {
-    pub(crate) fn new(index: Option<GitIndex>) -> Self {
-        Self { index }
+    pub(crate) fn new(index: Option<GitIndex>, late: Option<Arc<LateIndex>>) -> Self {
+        Self { index, late }
     }
 
     /// Answers a request without a body.
@@ -66,7 +72,7 @@ impl GitRoute {
         target: GitTarget,
         request: &Parts,
     ) -> Result<Response, Refusal> {
-        let index = self.index()?;
+        let index = &self.index().await?;
         let answer = match target {
             GitTarget::Refs => refs(index, request).await,
             GitTarget::UploadPack => Err(GitRefusal::NotPosted),
@@ -83,17 +89,25 @@ impl GitRoute {
         request: &Parts,
         body: Body,
     ) -> Result<Response, Refusal> {
-        let index = self.index()?;
+        let index = &self.index().await?;
         let answer = match target {
             GitTarget::Refs => return Err(Refusal::Method),
             GitTarget::UploadPack => fetch(index, request, body).await,
-            GitTarget::ReceivePack => Err(GitRefusal::ReadOnly),
+            GitTarget::ReceivePack => {
+                Unwanted::LITTLE.take(body, request).await;
+                Err(GitRefusal::ReadOnly)
+            }
         };
         Ok(answer.unwrap_or_else(GitRefusal::into_answer))
     }
 
-    fn index(&self) -> Result<&GitIndex, Refusal> {
-        self.index.as_ref().ok_or(Refusal::NotFound)
+    async fn index(&self) -> Result<GitIndex, Refusal> {
+        let index = match (&self.index, &self.late) {
+            (Some(index), _) => Some(index.clone()),
+            (None, Some(late)) => late.git().await,
+            (None, None) => None,
+        };
+        index.ok_or(Refusal::NotFound)
     }
 }
 
@@ -119,6 +133,7 @@ async fn refs(index: &GitIndex, request: &Parts) -> Result<Response, GitRefusal>
 async fn fetch(index: &GitIndex, request: &Parts, body: Body) -> Result<Response, GitRefusal> {
     let content_type = request.headers.get(header::CONTENT_TYPE);
     if content_type.is_none_or(|it| it != REQUEST) {
+        Unwanted::LITTLE.take(body, request).await;
         return Err(GitRefusal::ContentType);
     }
     let protocol = protocol(&request.headers);

@@ -11,18 +11,20 @@ pub(crate) enum Route {
     Rustup,
     Git,
     Api,
+    Pages,
     Health,
     Other,
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Index,
         Self::Crates,
         Self::Dist,
         Self::Rustup,
         Self::Git,
         Self::Api,
+        Self::Pages,
         Self::Health,
         Self::Other,
     ];
@@ -35,6 +37,7 @@ impl Route {
             Self::Rustup => "rustup",
             Self::Git => "git",
             Self::Api => "api",
+            Self::Pages => "pages",
             Self::Health => "health",
             Self::Other => "other",
         }
@@ -47,9 +50,10 @@ impl Route {
             "index" | "crates-index" => Self::Index,
             "crates" => Self::Crates,
             "dist" => Self::Dist,
-            "rustup" => Self::Rustup,
+            "rustup" | "rustup-init.sh" => Self::Rustup,
             "git" => Self::Git,
             "api" => Self::Api,
+            "" | "search" | "crate" | "assets" => Self::Pages,
             "healthz" | "readyz" | "metrics" => Self::Health,
             _ => Self::Other,
         }
@@ -68,7 +72,12 @@ mod tests {
         for (path, route) in [
             ("/index/se/rd/serde", Route::Index),
             ("//dist/x", Route::Dist),
-            ("/", Route::Other),
+            ("/", Route::Pages),
+            ("/?utm", Route::Pages),
+            ("/crate/serde?page=2", Route::Pages),
+            ("/search?q=a", Route::Pages),
+            ("/rustup-init.sh", Route::Rustup),
+            ("/crate.php", Route::Other),
             ("/indexes", Route::Other),
             ("/readyz", Route::Health),
             ("http://a/crates/x", Route::Crates),

@@ -9,7 +9,7 @@ use romt_core::Store;
 
 use super::{
     answer, grouped, shown,
-    snippets::{Has, Platform, platforms},
+    snippets::{Access, Has, Platform, platforms},
     toolchains::{self, Toolchains},
 };
 use crate::{answer::Refusal, crate_list::CrateList, refreshed::Refreshed};
@@ -33,6 +33,7 @@ struct Home<'t> {
     root: &'static str,
     query: &'static str,
     base: &'t str,
+    needs_token: bool,
     crates: Option<Crates>,
     toolchains: &'t Toolchains,
     platforms: Vec<Platform>,
@@ -56,10 +57,11 @@ impl Pages {
     }
 
     /// Answers a request for the first page, to a client that reaches the mirror at
-    /// `base`.
+    /// `base` and may need a token for that.
     pub(crate) async fn home(
         &self,
         base: &str,
+        needs_token: bool,
         list: &CrateList,
         request: &Parts,
     ) -> Result<Response, Refusal> {
@@ -76,8 +78,9 @@ impl Pages {
             root: "",
             query: "",
             base,
+            needs_token,
             crates,
-            platforms: platforms(base, has),
+            platforms: platforms(Access { base, needs_token }, has),
             toolchains: &toolchains,
         };
         answer(&page, request)

@@ -1,6 +1,47 @@
 //! What people type to use a mirror, for each platform.
 
-use crate::{client_config, rustup_environment};
+use std::borrow::Cow;
+
+use crate::{CLIENT_REGISTRY, client::with_token, client_config, rustup_environment, token_config};
+
+/// How a client gets at the mirror.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access<'b> {
+    /// Its address.
+    pub(super) base: &'b str,
+    /// Whether only those may read who have a token.
+    pub(super) needs_token: bool,
+}
+
+impl<'b> Access<'b> {
+    /// The address as rustup and curl need it.
+    fn base(self) -> Cow<'b, str> {
+        if self.needs_token {
+            Cow::Owned(with_token(self.base))
+        } else {
+            Cow::Borrowed(self.base)
+        }
+    }
+
+    /// The lines that cargo needs.
+    fn config(self) -> String {
+        let config = client_config(self.base);
+        if self.needs_token {
+            format!("{config}\n{}", token_config())
+        } else {
+            config
+        }
+    }
+
+    /// The command by which cargo is told a token, after the command before it.
+    fn login(self) -> String {
+        if self.needs_token {
+            format!("\ncargo login --registry {CLIENT_REGISTRY}")
+        } else {
+            String::new()
+        }
+    }
+}
 
 /// What a mirror has, so that nobody is told to set up what is not there.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +67,14 @@ pub(super) struct Step {
     pub(super) code: String,
 }
 
-/// What is typed to use the mirror at `base`.
-pub(super) fn platforms(base: &str, has: Has) -> Vec<Platform> {
+/// What is typed to use the mirror that is got at by `access`.
+pub(super) fn platforms(access: Access<'_>, has: Has) -> Vec<Platform> {
     let all = [
-        ("linux", "Linux", unix(base, "~/.profile", has)),
-        ("macos", "macOS", unix(base, "~/.zprofile", has)),
-        ("powershell", "Windows, PowerShell", powershell(base, has)),
-        ("cmd", "Windows, command prompt", cmd(base, has)),
-        ("container", "Containers and CI", container(base, has)),
+        ("linux", "Linux", unix(access, "~/.profile", has)),
+        ("macos", "macOS", unix(access, "~/.zprofile", has)),
+        ("powershell", "Windows, PowerShell", powershell(access, has)),
+        ("cmd", "Windows, command prompt", cmd(access, has)),
+        ("container", "Containers and CI", container(access, has)),
     ];
     let all = all.into_iter();
     all.map(|(id, name, steps)| Platform { id, name, steps })
@@ -58,20 +99,22 @@ fn fitting(has: Has, keep: String, install: String, cargo: String) -> Vec<Step> 
         .collect()
 }
 
-fn unix(base: &str, profile: &str, has: Has) -> Vec<Step> {
-    let exports: Vec<String> = variables(base)
+fn unix(access: Access<'_>, profile: &str, has: Has) -> Vec<Step> {
+    let base = access.base();
+    let exports: Vec<String> = variables(&base)
         .map(|(name, value)| format!("export {name}={}", sh(&value)))
         .collect();
     let exports = exports.join("\n");
     let keep = format!("cat >> {profile} <<'EOF'\n{exports}\nEOF\n. {profile}");
     let install = format!("curl -sSf {} | sh", sh(&format!("{base}/rustup-init.sh")));
-    let config = client_config(base);
-    let cargo = format!("mkdir -p ~/.cargo\ncat >> ~/.cargo/config.toml <<'EOF'\n{config}EOF");
+    let (config, login) = (access.config(), access.login());
+    let cargo =
+        format!("mkdir -p ~/.cargo\ncat >> ~/.cargo/config.toml <<'EOF'\n{config}EOF{login}");
     fitting(has, keep, install, cargo)
 }
 
-fn powershell(base: &str, has: Has) -> Vec<Step> {
-    let keep: Vec<String> = variables(base)
+fn powershell(access: Access<'_>, has: Has) -> Vec<Step> {
+    let keep: Vec<String> = variables(&access.base())
         .map(|(name, value)| {
             let value = ps(&value);
             format!(
@@ -80,23 +123,34 @@ fn powershell(base: &str, has: Has) -> Vec<Step> {
             )
         })
         .collect();
-    let url = ps(&format!("{base}/rustup/dist/{WINDOWS}/rustup-init.exe"));
-    let install = format!("Invoke-WebRequest {url} -OutFile rustup-init.exe\n.\\rustup-init.exe");
-    let config = client_config(base);
+    let url = ps(&format!(
+        "{}/rustup/dist/{WINDOWS}/rustup-init.exe",
+        access.base
+    ));
+    // It does not send what is in the address.
+    let headers = if access.needs_token {
+        " -Headers @{Authorization='Bearer TOKEN'}"
+    } else {
+        ""
+    };
+    let install =
+        format!("Invoke-WebRequest {url}{headers} -OutFile rustup-init.exe\n.\\rustup-init.exe");
+    let (config, login) = (access.config(), access.login());
     let cargo = format!(
         "New-Item -ItemType Directory -Force \"$HOME\\.cargo\" | Out-Null\n\
-         Add-Content \"$HOME\\.cargo\\config.toml\" @'\n{config}'@"
+         Add-Content \"$HOME\\.cargo\\config.toml\" @'\n{config}'@{login}"
     );
     fitting(has, keep.join("\n"), install, cargo)
 }
 
-fn cmd(base: &str, has: Has) -> Vec<Step> {
-    let keep: Vec<String> = variables(base)
+fn cmd(access: Access<'_>, has: Has) -> Vec<Step> {
+    let base = access.base();
+    let keep: Vec<String> = variables(&base)
         .map(|(name, value)| format!("set \"{name}={value}\"\nsetx {name} \"{value}\""))
         .collect();
     let url = format!("\"{base}/rustup/dist/{WINDOWS}/rustup-init.exe\"");
     let install = format!("curl -sSf -o rustup-init.exe {url}\nrustup-init.exe");
-    let config = client_config(base);
+    let (config, login) = (access.config(), access.login());
     let echoes: Vec<String> = config
         .lines()
         .map(|line| match line {
@@ -105,20 +159,21 @@ fn cmd(base: &str, has: Has) -> Vec<Step> {
         })
         .collect();
     let cargo = format!(
-        "mkdir \"%USERPROFILE%\\.cargo\" 2>nul\n(\n{}\n) >> \"%USERPROFILE%\\.cargo\\config.toml\"",
+        "mkdir \"%USERPROFILE%\\.cargo\" 2>nul\n(\n{}\n) >> \"%USERPROFILE%\\.cargo\\config.toml\"{login}",
         echoes.join("\n")
     );
     fitting(has, keep.join("\n"), install, cargo)
 }
 
 /// Lines of a Dockerfile, which any shell of a CI understands less their first words.
-fn container(base: &str, has: Has) -> Vec<Step> {
-    let keep: Vec<String> = variables(base)
+fn container(access: Access<'_>, has: Has) -> Vec<Step> {
+    let base = access.base();
+    let keep: Vec<String> = variables(&base)
         .map(|(name, value)| format!("ENV {name}={}", sh(&value)))
         .collect();
     let script = sh(&format!("{base}/rustup-init.sh"));
     let install = format!("RUN curl -sSf {script} | sh -s -- -y --no-modify-path");
-    let lines: Vec<String> = client_config(base).lines().map(sh_always).collect();
+    let lines: Vec<String> = access.config().lines().map(sh_always).collect();
     let cargo = format!(
         "RUN home=\"${{CARGO_HOME:-$HOME/.cargo}}\" && mkdir -p \"$home\" && printf '%s\\n' \\\n    \
          {} \\\n    >> \"$home/config.toml\"",
@@ -163,6 +218,37 @@ fn ps(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn open(base: &str) -> Access<'_> {
+        Access {
+            base,
+            needs_token: false,
+        }
+    }
+
+    #[test]
+    fn who_needs_a_token_is_told_where_it_goes() {
+        let access = Access {
+            base: "https://mirror.example",
+            needs_token: true,
+        };
+        for platform in platforms(access, ALL) {
+            let [keep, install, cargo] = &platform.steps[..] else {
+                panic!("{} has other steps", platform.id);
+            };
+            let id = platform.id;
+            assert!(
+                keep.code.contains("https://me:TOKEN@mirror.example"),
+                "{id}"
+            );
+            assert!(install.code.contains("TOKEN"), "{id}");
+            // cargo has it from elsewhere, and sends none that is in an address.
+            assert!(!cargo.code.contains("TOKEN@"), "{id}");
+            assert!(cargo.code.contains("global-credential-providers"), "{id}");
+            let logs_in = cargo.code.ends_with("\ncargo login --registry romt");
+            assert_eq!(logs_in, id != "container", "{id}");
+        }
+    }
+
     const ALL: Has = Has {
         crates: true,
         toolchains: true,
@@ -172,7 +258,7 @@ mod tests {
     #[test]
     fn every_platform_is_told_where_the_mirror_is() {
         let base = "http://mirror.example:8000";
-        let all = platforms(base, ALL);
+        let all = platforms(open(base), ALL);
         let ids: Vec<&str> = all.iter().map(|it| it.id).collect();
         assert_eq!(ids, ["linux", "macos", "powershell", "cmd", "container"]);
         for platform in all {
@@ -196,12 +282,12 @@ mod tests {
             toolchains: false,
             installers: false,
         };
-        assert!(platforms("http://m", nothing).is_empty());
+        assert!(platforms(open("http://m"), nothing).is_empty());
         let crates = Has {
             crates: true,
             ..nothing
         };
-        for platform in platforms("http://m", crates) {
+        for platform in platforms(open("http://m"), crates) {
             let titles: Vec<&str> = platform.steps.iter().map(|it| it.title).collect();
             assert_eq!(titles, [CARGO]);
         }

@@ -4,6 +4,7 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -12,8 +13,9 @@ use flate2::{Compression, write::GzEncoder};
 use futures::stream;
 use http::Request;
 use http_body_util::BodyExt as _;
+use romt_core::Sha256Digest;
 use romt_index::{GitIndex, GitOptions};
-use romt_server::{Limits, ServerOptions};
+use romt_server::{Limits, ServedMirror, ServerOptions};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -21,6 +23,8 @@ use crate::support::{Mirror, Reply, Running, ask, get};
 
 const REFS: &str = "/git/crates.io-index/info/refs?service=git-upload-pack";
 const FETCH: &str = "/git/crates.io-index/git-upload-pack";
+/// A little more than it takes to see that another index is there.
+const LOOK: Duration = Duration::from_millis(1200);
 const MIB: usize = 1024 * 1024;
 const REQUEST: &str = "application/x-git-upload-pack-request";
 
@@ -305,4 +309,54 @@ async fn hostile_h10_a_request_that_never_ends_is_given_up() {
     let reply = scene.post(&[], body).await;
     assert_eq!(reply.status, 408);
     assert_eq!(reply.header("connection"), "close");
+}
+
+#[tokio::test]
+async fn an_index_that_comes_later_is_served_without_a_new_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |path: &str| directory.path().join(path);
+    std::fs::create_dir(at("dist")).unwrap();
+    std::fs::write(at("dist/channel-rust-stable.toml"), "").unwrap();
+    let mirror = ServedMirror::open(directory.path()).await.unwrap();
+    let router = romt_server::router(mirror, &ServerOptions::default());
+    let file = "/index/3/a/abc";
+    assert_eq!(get(&router, file).await.status, 404);
+    assert_eq!(get(&router, REFS).await.status, 404);
+
+    // What is there is seen when it shows something, and not before.
+    let path = at("git/crates.io-index");
+    std::fs::create_dir_all(&path).unwrap();
+    git(&path, &["init", "-q", "--bare", "-b", "master"], "");
+    tokio::time::sleep(LOOK).await;
+    assert_eq!(get(&router, file).await.status, 404);
+    assert_eq!(get(&router, REFS).await.status, 404);
+    let digest = Sha256Digest::of("crate");
+    let line = format!(
+        "{{\"name\":\"Abc\",\"vers\":\"1.0.0\",\"deps\":[],\"cksum\":\"{digest}\",\
+         \"features\":{{}},\"yanked\":false}}\n"
+    );
+    let tree = |entries: String| git(&path, &["mktree"], &entries);
+    let blob = git(&path, &["hash-object", "-w", "--stdin"], &line);
+    let config = git(&path, &["hash-object", "-w", "--stdin"], "{}\n");
+    let below = tree(format!("100644 blob {blob}\tabc\n"));
+    let below = tree(format!("040000 tree {below}\ta\n"));
+    let root = tree(format!(
+        "040000 tree {below}\t3\n100644 blob {config}\tconfig.json\n"
+    ));
+    let tip = git(&path, &["commit-tree", "-m", "first", &root], "");
+    std::fs::create_dir_all(at("crates/3/A/Abc")).unwrap();
+    std::fs::write(at("crates/config.toml"), "prefix = \"mixed\"\n").unwrap();
+    std::fs::write(at("crates/3/A/Abc/Abc-1.0.0.crate"), "crate").unwrap();
+    git(&path, &["update-ref", "refs/heads/master", &tip], "");
+    tokio::time::sleep(LOOK).await;
+    assert_eq!(get(&router, file).await.body, line);
+    let refs = get(&router, REFS).await;
+    assert!(String::from_utf8_lossy(&refs.body).contains(&tip));
+    let found = get(&router, "/crates/3/a/Abc/Abc-1.0.0.crate").await;
+    assert_eq!(found.body, "crate");
+    assert!(found.header("cache-control").contains("immutable"));
+    let found = get(&router, "/api/v1/crates?q=abc").await;
+    assert!(String::from_utf8_lossy(&found.body).contains("\"Abc\""));
+    let health = get(&router, "/metrics").await;
+    assert!(String::from_utf8_lossy(&health.body).contains(&tip));
 }

@@ -212,3 +212,31 @@ async fn hostile_h23_one_address_cannot_take_all_requests() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(client.get("/healthz").await.unwrap().0, 200);
 }
+
+#[tokio::test]
+async fn who_is_refused_over_http2_gets_to_send_what_is_little() {
+    let certificate = Certificate::new();
+    let server = certificate.sample().await;
+    let client = Client::connect(&server, &certificate).await;
+    for (method, path, status) in [
+        ("PUT", "/index/se/rd/serde", 405),
+        ("POST", "/index/se/rd/serde", 405),
+        ("POST", "/api/v1/crates", 405),
+        ("GET", "/none", 400),
+    ] {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("https://localhost{path}"))
+            .body(())
+            .unwrap();
+        let mut sender = client.send.clone().ready().await.unwrap();
+        let (answer, mut body) = sender.send_request(request, false).unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Whoever has his request taken back while he sends does not look for an answer.
+        body.send_data("x".repeat(100).into(), true)
+            .expect("it was not taken back");
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+        assert!(!read(answer).await.unwrap().is_empty());
+    }
+}

@@ -70,6 +70,45 @@ async fn nothing_can_be_read_without_a_token() {
 }
 
 #[tokio::test]
+async fn cargo_reads_why_it_needs_a_token_even_while_it_sends_a_crate() {
+    let closed = Closed::new();
+    let reply = closed.get("/api/v1/crates?q=serde", "").await;
+    assert_eq!(reply.status, 401);
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    let detail = body["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("a token is needed"), "{detail}");
+    assert!(detail.contains("(id "), "{detail}");
+    let server = Running::start(closed.router.clone(), Limits::default()).await;
+    let body = "x".repeat(3_000_000);
+    let request = format!(
+        "PUT /api/v1/crates/new HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let second = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = server.raw(request + second).await;
+    assert_eq!(statuses(&answer), ["401"], "{answer}");
+    assert!(answer.contains("this token is not valid"), "{answer}");
+}
+
+#[tokio::test]
+async fn no_cache_on_the_way_hands_on_what_needs_a_token() {
+    let closed = Closed::new();
+    let path = "/crates/se/rd/serde/serde-1.0.0.crate";
+    let whole = closed.get(path, &closed.token).await;
+    let etag = whole.header("etag").to_owned();
+    let headers = [("authorization", &*closed.token), ("if-none-match", &etag)];
+    let same = ask(&closed.router, "GET", path, &headers).await;
+    assert_eq!((whole.status, same.status), (200, 304));
+    for reply in [whole, same] {
+        let keep = reply.header("cache-control");
+        assert_eq!(keep, "private, max-age=31536000, immutable");
+    }
+    let open = ask(&Mirror::sample().router(), "GET", path, &[]).await;
+    assert!(open.header("cache-control").starts_with("public"));
+}
+
+#[tokio::test]
 async fn f3_a_token_opens_everything_however_it_comes() {
     let closed = Closed::new();
     let token = &closed.token;
@@ -171,4 +210,26 @@ async fn each_address_has_failures_of_its_own() {
     expected.extend(["429", "401"]);
     assert_eq!(statuses(&answer), expected, "{answer}");
     assert!(!answer.contains("Authorization"), "{answer}");
+}
+
+#[tokio::test]
+async fn people_are_told_where_their_token_goes() {
+    let closed = Closed::new();
+    let headers = |accept| [("authorization", &*closed.token), ("accept", accept)];
+    let page = ask(&closed.router, "GET", "/", &headers("text/html")).await;
+    let text = ask(&closed.router, "GET", "/", &headers("text/plain")).await;
+    for reply in [page, text] {
+        let said = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert!(said.contains("global-credential-providers"), "{said}");
+        assert!(!said.contains(&closed.token), "{said}");
+        assert!(said.contains("TOKEN"), "{said}");
+    }
+    let open = ask(
+        &Mirror::sample().router(),
+        "GET",
+        "/",
+        &headers("text/html"),
+    )
+    .await;
+    assert!(!String::from_utf8_lossy(&open.body).contains("TOKEN"));
 }
