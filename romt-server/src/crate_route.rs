@@ -26,7 +26,7 @@ use crate::{
     cache::Cache,
     checksum,
     index_route::{IndexRoute, quoted},
-    sending::{FOREVER, Sending, broken, last_modified, refuse},
+    sending::{FOREVER, LOOKS, Sending, broken, last_modified, refuse},
     turns::Turns,
 };
 
@@ -94,11 +94,20 @@ impl CrateRoute {
         index: &IndexRoute,
         request: &Parts,
     ) -> Result<Response, Refusal> {
-        let (found, bytes) = match self.kept(file).await? {
-            Some(found) => found,
-            None => self.fetch(file, index).await?,
-        };
-        self.send(&found, bytes, request).await
+        let mut answer = Err(Refusal::Replaced);
+        for _ in 0..LOOKS {
+            let (found, bytes) = match self.kept(file).await? {
+                Some(found) => found,
+                None => self.fetch(file, index).await?,
+            };
+            answer = self.send(&found, bytes, request).await;
+            if !matches!(answer, Err(Refusal::Replaced)) {
+                break;
+            }
+            // What was believed of it for a moment is no longer so.
+            self.forget(file);
+        }
+        answer
     }
 
     /// What is known of `file`, if the store still has it.

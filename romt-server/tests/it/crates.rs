@@ -251,6 +251,24 @@ async fn what_becomes_of_a_crate_is_noticed() {
     assert_eq!(get(&router, SERDE).await.status, 404);
 }
 
+/// What is believed for a second of a large file is not what it is any more.
+#[tokio::test]
+async fn a_crate_that_was_replaced_is_sent_as_it_is_now() {
+    let mirror = Mirror::sample();
+    let router = mirror.router();
+    assert_eq!(get(&router, LARGE).await.status, 200);
+    let other = content(2_000_000);
+    mirror.publish("large", "1.0.0", &other);
+    for _ in 0..2 {
+        let reply = get(&router, LARGE).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.body == other, "it is the old one, or neither");
+    }
+    mirror.publish("large", "1.0.0", &content(1_000_000));
+    let reply = ask(&router, "GET", LARGE, &[("range", "bytes=1500000-")]).await;
+    assert_eq!(reply.status, 416);
+}
+
 #[tokio::test]
 async fn everything_works_without_memory() {
     let mirror = Mirror::sample();
