@@ -75,7 +75,7 @@ impl<'t> User<'t> {
         run(&mut self.command(args))
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.program());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
