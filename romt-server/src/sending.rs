@@ -41,7 +41,7 @@ pub(crate) struct Sending<'o> {
 
 impl Sending<'_> {
     /// Answers `request` from `bytes`, which are the whole object, or else from
-    /// the store. [`Refusal::Replaced`] if that has another object by now.
+    /// the store. [`Refusal::Replaced`] if that has another object by now, or none.
     pub(crate) async fn answer(
         &self,
         store: &dyn Store,
@@ -84,7 +84,9 @@ impl Sending<'_> {
         // In between: whoever looks again finds the new one.
         let object = match store.get_opts(&meta.key, options).await {
             Ok(object) => object,
-            Err(StoreError::RangeNotSatisfiable { .. }) => return Err(Refusal::Replaced),
+            Err(StoreError::NotFound { .. } | StoreError::RangeNotSatisfiable { .. }) => {
+                return Err(Refusal::Replaced);
+            }
             Err(error) => return Err(refuse(&error)),
         };
         if object.meta != *meta || object.range != part {
