@@ -40,7 +40,7 @@ use changes::Upstreams;
 use clients::{Cargo, Curl, Git, Index, Rustup};
 use prober::{Dist, Registry};
 use scene::{EndOnPanic, Scene};
-use support::cargo::Toolchain;
+use support::{cargo::Toolchain, process::Running};
 
 /// For how long, unless the environment says.
 const SECONDS: u64 = 45;
@@ -60,7 +60,7 @@ fn nobody_notices_that_the_mirror_changes() {
     let scene = Scene::new(&origin);
     let mut upstreams = Upstreams::new(&scene, origin);
     upstreams.begin();
-    let servers = scene.serve();
+    let servers = Servers(Some(scene.serve()));
     let toolchains = Toolchain::installed();
     let (first, last) = (&toolchains[0], &toolchains[toolchains.len() - 1]);
     let mut clients = Vec::new();
@@ -102,9 +102,7 @@ fn nobody_notices_that_the_mirror_changes() {
     for (what, count) in scene.counted() {
         println!("{count:6} {what}");
     }
-    for server in servers {
-        judge_log(&server.stop().stderr);
-    }
+    servers.stop();
     assert_eq!(scene.tripwire.touched(), 0, "somebody called the world");
 }
 
@@ -152,6 +150,28 @@ fn has_http2() -> bool {
         println!("skipped: what needs a curl with HTTP/2, which is not installed");
     }
     has
+}
+
+/// The servers; if the test fails, what they say of it is shown.
+struct Servers(Option<[Running; 2]>);
+
+impl Servers {
+    fn stop(mut self) {
+        for server in self.0.take().into_iter().flatten() {
+            judge_log(&server.stop().stderr);
+        }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for server in self.0.iter().flatten() {
+            let said = server.stderr();
+            for line in said.lines().filter(|line| !line.starts_with('{')) {
+                println!("{line}");
+            }
+        }
+    }
 }
 
 /// The server does not think either that it failed anybody.
