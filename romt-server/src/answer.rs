@@ -43,6 +43,8 @@ pub(crate) enum Refusal {
     Busy,
     /// The store or index failed, or what it has is damaged.
     Unavailable,
+    /// An object was replaced between two looks at it, and that again and again.
+    Replaced,
 }
 
 impl Refusal {
@@ -56,7 +58,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
             Self::TooManyTokens => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable | Self::Replaced => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -74,7 +76,7 @@ impl Refusal {
             Self::WrongToken => "this token is not valid here, or no longer\n",
             Self::TooManyTokens => "too many tokens that are not valid came from this address\n",
             Self::Busy => "too many requests are being answered; try again\n",
-            Self::Unavailable => "the mirror cannot read this at present\n",
+            Self::Unavailable | Self::Replaced => "the mirror cannot read this at present\n",
         }
     }
 }
@@ -105,7 +107,7 @@ impl IntoResponse for Refusal {
             Self::Method => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             }
-            Self::Unavailable | Self::Busy => {
+            Self::Unavailable | Self::Replaced | Self::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Self::TooManyTokens => {

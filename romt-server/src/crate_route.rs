@@ -9,7 +9,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -17,7 +17,8 @@ use futures::TryStreamExt as _;
 use http::{HeaderValue, request::Parts};
 use romt_core::{
     CrateName, MirrorLayout, Sha256Digest, Sha256Hasher, Store, StoreExt as _, Version,
-    ports::{Object, ObjectMeta, StreamError, collect_bounded},
+    full::leaving,
+    ports::{Object, ObjectMeta, StoreError, StreamError, collect_bounded},
 };
 use tokio::sync::Semaphore;
 
@@ -27,7 +28,7 @@ use crate::{
     checksum,
     index_route::{IndexRoute, quoted},
     late_index::LateIndex,
-    sending::{FOREVER, Sending, broken, last_modified, refuse},
+    sending::{FOREVER, LOOKS, Sending, broken, last_modified, refuse},
     turns::Turns,
 };
 
@@ -107,11 +108,20 @@ impl CrateRoute {
         index: &IndexRoute,
         request: &Parts,
     ) -> Result<Response, Refusal> {
-        let (found, bytes) = match self.kept(file).await? {
-            Some(found) => found,
-            None => self.fetch(file, index).await?,
-        };
-        self.send(&found, bytes, request).await
+        let mut answer = Err(Refusal::Replaced);
+        for _ in 0..LOOKS {
+            let (found, bytes) = match self.kept(file).await? {
+                Some(found) => found,
+                None => self.fetch(file, index).await?,
+            };
+            answer = self.send(&found, bytes, request).await;
+            if !matches!(answer, Err(Refusal::Replaced)) {
+                break;
+            }
+            // What was believed of it for a moment is no longer so.
+            self.forget(file);
+        }
+        answer
     }
 
     /// What is known of `file`, if the store still has it.
@@ -147,7 +157,11 @@ impl CrateRoute {
             return Ok(found);
         }
         let key = self.layout().crate_file(&name, &version);
-        let object = self.store.get(&key).await.map_err(|error| refuse(&error))?;
+        let object = match self.store.get(&key).await {
+            Ok(object) => object,
+            Err(StoreError::NotFound { .. }) => return self.leaving(&name, &version).await,
+            Err(error) => return Err(refuse(&error)),
+        };
         let known = self.checked.get(file);
         if let Some(found) = known.filter(|found| found.meta == object.meta) {
             return self.remember(file, found, object).await;
@@ -160,6 +174,19 @@ impl CrateRoute {
             return Ok((self.found(object.meta, etag, false), None));
         };
         self.check(file, object, &digest).await
+    }
+
+    /// A crate that was deleted a moment ago, for who read the index before. It is
+    /// not remembered: at any time another one may come to its place.
+    async fn leaving(&self, name: &CrateName, version: &Version) -> Result<Found, Refusal> {
+        for key in leaving(name, version, SystemTime::now()) {
+            let meta = self.store.try_head(&key).await;
+            if let Some(meta) = meta.map_err(|error| refuse(&error))? {
+                let etag = quoted(meta.version.as_str());
+                return Ok((self.found(meta, etag, false), None));
+            }
+        }
+        Err(Refusal::NotFound)
     }
 
     /// Takes a file that was checked into memory, if it is small enough.

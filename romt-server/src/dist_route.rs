@@ -17,7 +17,7 @@ use crate::{
     index_route::quoted,
     manifests::{Manifest, Manifests},
     peer::Peer,
-    sending::{FOREVER, Sending, last_modified, refuse},
+    sending::{FOREVER, LOOKS, Sending, last_modified, refuse},
 };
 
 /// The toolchains and rustup.
@@ -56,16 +56,23 @@ impl DistRoute {
         cache_control: HeaderValue,
         request: &Parts,
     ) -> Result<Response, Refusal> {
-        let meta = self.store.head(&file.key).await;
-        let meta = meta.map_err(|error| refuse(&error))?;
-        let sending = Sending {
-            etag: &quoted(meta.version.as_str()),
-            modified: last_modified(&meta),
-            meta: &meta,
-            cache_control,
-            content_type: file.content_type(),
-        };
-        sending.answer(&*self.store, None, request).await
+        let mut answer = Err(Refusal::Replaced);
+        for _ in 0..LOOKS {
+            let meta = self.store.head(&file.key).await;
+            let meta = meta.map_err(|error| refuse(&error))?;
+            let sending = Sending {
+                etag: &quoted(meta.version.as_str()),
+                modified: last_modified(&meta),
+                meta: &meta,
+                cache_control: cache_control.clone(),
+                content_type: file.content_type(),
+            };
+            answer = sending.answer(&*self.store, None, request).await;
+            if !matches!(answer, Err(Refusal::Replaced)) {
+                break;
+            }
+        }
+        answer
     }
 
     /// The manifest whose digest `peer` was told, else the one that is there.

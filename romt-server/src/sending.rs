@@ -21,6 +21,9 @@ use crate::{
 pub(crate) const FOREVER: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// How often an object is looked at anew that was replaced in between.
+pub(crate) const LOOKS: usize = 8;
+
 /// When the year 10000 begins, which HTTP cannot write, in seconds after 1970.
 const END_OF_DATES: u64 = 253_402_300_800;
 
@@ -38,7 +41,7 @@ pub(crate) struct Sending<'o> {
 
 impl Sending<'_> {
     /// Answers `request` from `bytes`, which are the whole object, or else from
-    /// the store.
+    /// the store. [`Refusal::Replaced`] if that has another object by now, or none.
     pub(crate) async fn answer(
         &self,
         store: &dyn Store,
@@ -78,11 +81,16 @@ impl Sending<'_> {
             let (start, end) = (part.start, Some(part.end));
             ByteRange { start, end }.into()
         };
-        let object = store.get_opts(&meta.key, options).await;
-        let object = object.map_err(|error| refuse(&error))?;
-        // Replaced in between: the next request finds the new one.
+        // In between: whoever looks again finds the new one.
+        let object = match store.get_opts(&meta.key, options).await {
+            Ok(object) => object,
+            Err(StoreError::NotFound { .. } | StoreError::RangeNotSatisfiable { .. }) => {
+                return Err(Refusal::Replaced);
+            }
+            Err(error) => return Err(refuse(&error)),
+        };
         if object.meta != *meta || object.range != part {
-            return Err(Refusal::Unavailable);
+            return Err(Refusal::Replaced);
         }
         let key = meta.key.clone();
         Ok(Body::from_stream(object.body.inspect_err(move |error| {

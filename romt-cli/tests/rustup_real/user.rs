@@ -36,7 +36,9 @@ impl<'t> User<'t> {
         let home = tempfile::tempdir().expect("a directory is made");
         let bin = home.path().join("cargo/bin");
         fs::create_dir_all(&bin).expect("the directory is ours");
-        fs::copy(rustup, bin.join("rustup")).expect("rustup can be copied");
+        // Not by this process: what another thread starts meanwhile would have the copy
+        // open for writing, and until then nobody could run it.
+        run(Command::new("cp").arg(rustup).arg(bin.join("rustup"))).expect(0);
         Self {
             tripwire,
             home,
@@ -75,7 +77,7 @@ impl<'t> User<'t> {
         run(&mut self.command(args))
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.program());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();

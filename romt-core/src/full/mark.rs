@@ -40,7 +40,8 @@ pub struct Pruned {
 }
 
 impl Session {
-    /// Deletes the crates that the range removes, after showing them no more.
+    /// Deletes the crates that the range removes, after showing them no more. For a
+    /// while, a server has them for who read the index before.
     pub async fn prune(&mut self) -> Result<Pruned, FullError> {
         self.begin_writing().await?;
         let range = self.range().await?;
@@ -55,6 +56,7 @@ impl Session {
         self.mirror.index.withdraw(removed).await?;
         for (name, row) in removed.iter() {
             let key = self.mirror.layout.crate_file(name, &row.version);
+            self.let_go(name, &row.version).await;
             self.mirror.store.delete(&key).await?;
             let top = self.mirror.layout.crates_root();
             self.mirror.store.tidy(&key, top.as_ref()).await?;
@@ -97,6 +99,7 @@ impl Session {
             changed: publication.changed,
         });
         self.sweep_aside().await?;
+        self.sweep_leaving().await?;
         self.bad.clear();
         self.range = None;
         Ok(Marked {

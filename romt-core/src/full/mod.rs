@@ -21,6 +21,7 @@
 mod check;
 mod download;
 mod error;
+mod leaving;
 mod mark;
 mod options;
 mod pack;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 pub use download::CrateOutcome;
 pub use error::FullError;
+pub use leaving::leaving;
 pub use mark::{Marked, Pruned, client_config};
 pub use options::{FullOptions, RangeStart};
 pub use pack::Packed;

@@ -1,9 +1,12 @@
 //! What clients see of the crate files.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime},
+};
 
 use crate::support::{Mirror, ask, content, get, key};
-use romt_core::Sha256Digest;
+use romt_core::{Sha256Digest, full::leaving};
 use romt_server::ServerOptions;
 
 const SERDE: &str = "/crates/se/rd/serde/serde-1.0.0.crate";
@@ -248,6 +251,57 @@ async fn what_becomes_of_a_crate_is_noticed() {
     assert_eq!(get(&router, LARGE).await.status, 404);
     assert_eq!(get(&router, SERDE).await.status, 503);
     mirror.store.remove(&key("serde", "1.0.0"));
+    assert_eq!(get(&router, SERDE).await.status, 404);
+}
+
+/// What is believed for a second of a large file is not what it is any more.
+#[tokio::test]
+async fn a_crate_that_was_replaced_is_sent_as_it_is_now() {
+    let mirror = Mirror::sample();
+    let router = mirror.router();
+    assert_eq!(get(&router, LARGE).await.status, 200);
+    let other = content(2_000_000);
+    mirror.publish("large", "1.0.0", &other);
+    for _ in 0..2 {
+        let reply = get(&router, LARGE).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.body == other, "it is the old one, or neither");
+    }
+    mirror.publish("large", "1.0.0", &content(1_000_000));
+    let reply = ask(&router, "GET", LARGE, &[("range", "bytes=1500000-")]).await;
+    assert_eq!(reply.status, 416);
+}
+
+/// R10: who read the index just before can have the crate just after.
+#[tokio::test]
+async fn what_was_deleted_a_moment_ago_can_still_be_had() {
+    let mirror = Mirror::sample();
+    let router = mirror.router();
+    assert_eq!(get(&router, SERDE).await.status, 200);
+    let [name, version] = ["serde", "1.0.0"];
+    let now = SystemTime::now();
+    let [_, before] = leaving(&name.parse().unwrap(), &version.parse().unwrap(), now);
+    mirror.store.set(before.as_str(), content(5000));
+    mirror.store.remove(&key(name, version));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let reply = get(&router, SERDE).await;
+    assert_eq!(
+        (reply.status, reply.header("cache-control")),
+        (200, "no-cache")
+    );
+    assert_eq!(reply.body, content(5000));
+    // One that is not in memory is missed only when it is to be sent.
+    assert_eq!(get(&router, LARGE).await.status, 200);
+    let [after, _] = leaving(&"large".parse().unwrap(), &version.parse().unwrap(), now);
+    mirror.store.set(after.as_str(), content(3_000_000));
+    mirror.store.remove(&key("large", version));
+    assert!(get(&router, LARGE).await.body == content(3_000_000));
+    // What comes to its place is what there is.
+    mirror.publish(name, version, &content(6000));
+    assert_eq!(get(&router, SERDE).await.body, content(6000));
+    mirror.store.remove(&key(name, version));
+    mirror.store.remove(before.as_str());
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(get(&router, SERDE).await.status, 404);
 }
 

@@ -1,5 +1,7 @@
 //! What rustup sees of toolchains and of itself.
 
+use std::sync::atomic::Ordering;
+
 use romt_core::{MirrorLayout, Sha256Digest};
 use romt_server::{Limits, ServedMirror};
 use tempfile::TempDir;
@@ -113,6 +115,35 @@ async fn j39_a_broken_off_download_goes_on() {
 
     let manifest = ask(&router, "GET", &path(STABLE), &[("range", "bytes=10-19")]).await;
     assert_eq!((manifest.status, &*manifest.body), (206, &whole[10..20]));
+}
+
+/// Between the look at a file and the reading of it, a run puts another one there.
+#[tokio::test]
+async fn what_is_replaced_meanwhile_is_sent_as_it_is_now() {
+    for (range, status) in [
+        (None, 200),
+        (Some("bytes=-100"), 206),
+        (Some("bytes=4000-"), 416),
+    ] {
+        let mirror = toolchains();
+        let router = mirror.router();
+        mirror.store.moves.store(3, Ordering::Relaxed);
+        let headers: Vec<_> = range.map(|range| ("range", range)).into_iter().collect();
+        let reply = ask(&router, "GET", &path(CURRENT_INSTALLER), &headers).await;
+        assert_eq!(reply.status, status, "{range:?}");
+        let now = &content(5000)[..625];
+        match status {
+            200 => assert_eq!(reply.body, now),
+            206 => assert_eq!(reply.body, now[525..]),
+            // At the second look it had half its length.
+            _ => assert_eq!(reply.header("content-range"), "bytes */2500"),
+        }
+    }
+    // One that never rests is given up.
+    let mirror = toolchains();
+    mirror.store.moves.store(u64::MAX, Ordering::Relaxed);
+    let reply = get(&mirror.router(), &path(CURRENT_INSTALLER)).await;
+    assert_eq!(reply.status, 503);
 }
 
 #[tokio::test]

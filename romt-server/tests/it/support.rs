@@ -48,6 +48,9 @@ pub(crate) struct FakeStore {
     /// How many milliseconds apart answers come at most; which comes first is
     /// anybody's guess.
     pub(crate) jitter: AtomicU64,
+    /// How many of the next descriptions are out of date as soon as they are given:
+    /// the object is replaced by one that is half as long.
+    pub(crate) moves: AtomicU64,
 }
 
 impl FakeStore {
@@ -90,6 +93,10 @@ impl Store for FakeStore {
         let (bytes, meta) = self.find(key)?;
         let range = match options.range {
             None => 0..meta.size,
+            Some(range) if range.start >= meta.size => {
+                let (key, size) = (key.clone(), meta.size);
+                return Err(StoreError::RangeNotSatisfiable { key, size });
+            }
             Some(range) => range.start..range.end.unwrap_or(meta.size).min(meta.size),
         };
         let at = |place: u64| usize::try_from(place).unwrap();
@@ -102,7 +109,13 @@ impl Store for FakeStore {
 
     async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError> {
         self.heads.fetch_add(1, Ordering::Relaxed);
-        Ok(self.find(key)?.1)
+        let (bytes, meta) = self.find(key)?;
+        let moves = self.moves.load(Ordering::Relaxed);
+        if moves > 0 {
+            self.moves.store(moves - 1, Ordering::Relaxed);
+            self.set(key.as_str(), bytes.slice(..bytes.len() / 2));
+        }
+        Ok(meta)
     }
 
     async fn put_opts(&self, _: &Key, _: Body, _: PutOptions) -> Result<ObjectMeta, StoreError> {

@@ -62,6 +62,9 @@ const NEAR: usize = 1024;
 /// How many commits that a client has are made something of.
 const MAX_HAS: usize = 16;
 
+/// How often making a pack is tried.
+const TRIES: usize = 3;
+
 /// A version of git's protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -200,19 +203,33 @@ impl GitIndex {
 
 impl Inner {
     /// Makes a pack. The repository is opened anew, since a handle knows the packs
-    /// there were.
+    /// there were; and if somebody packs it again meanwhile, once more, from nothing.
     fn make(&self, key: &Key, stop: Stop<'_>) -> Result<Ready, IndexError> {
-        let opened = self.open()?;
-        let made = match key.has.as_slice() {
-            [] => self.make_whole(&opened, &key.wants, stop),
-            has => make_difference(&opened.repo, has, key, stop),
-        };
+        let mut made = self.try_make(key, stop)?;
+        for _ in 1..TRIES {
+            let Err(fault) = &made else { break };
+            if stop() {
+                break;
+            }
+            tracing::debug!(index = %self.name, ?fault, "a pack is made once more");
+            let whole = self.uploads.whole.lock();
+            *whole.unwrap_or_else(PoisonError::into_inner) = None;
+            made = self.try_make(key, stop)?;
+        }
         made.map_err(|fault| {
             let scene = Scene {
                 index: &self.name,
                 what: "the pack for a git client",
             };
             scene.broken("make a pack", fault)
+        })
+    }
+
+    fn try_make(&self, key: &Key, stop: Stop<'_>) -> Result<Result<Ready, Fault>, IndexError> {
+        let opened = self.open()?;
+        Ok(match key.has.as_slice() {
+            [] => self.make_whole(&opened, &key.wants, stop),
+            has => make_difference(&opened.repo, has, key, stop),
         })
     }
 
