@@ -36,7 +36,7 @@ fn project(directory: &Path, index: &str) {
     let needed: String = NEEDED.map(|name| format!("{name} = \"1\"\n")).concat();
     let manifest = format!(
         "[package]\nname = \"project\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
-         [dependencies]\n{needed}"
+         [dependencies]\n{needed}\n[workspace]\n"
     );
     fs::write(directory.join("Cargo.toml"), manifest).unwrap();
     let config = format!(

@@ -24,7 +24,7 @@ fn j34_the_real_cargo_searches_and_informs_itself() {
     let large: Vec<u8> = digests.flatten().collect();
     fs::write(project.join("src/large.bin"), large).unwrap();
     let manifest = "[package]\nname = \"project\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
-                    license = \"MIT\"\ndescription = \"x\"\n";
+                    license = \"MIT\"\ndescription = \"x\"\n\n[workspace]\n";
     fs::write(project.join("Cargo.toml"), manifest).unwrap();
     let write = ["client-config", "--url", &url, "--write"];
     run(&mut romt(&project, &scene.tripwire, write)).expect(0);
