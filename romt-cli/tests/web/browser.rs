@@ -56,7 +56,10 @@ impl Browser {
             "goog:chromeOptions": { "args": args },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let begun = ask(&address, "POST", "/session", &wanted);
+        // On a machine with other work a browser sometimes does not come up in its time.
+        let begin = || try_value(&address, "POST", "/session", &wanted);
+        let begun = begin().or_else(|_| begin()).or_else(|_| begin());
+        let begun = begun.unwrap_or_else(|error| panic!("no browser: {error}"));
         let session = begun["sessionId"].as_str().expect("it has a name");
         Self {
             session: session.to_owned(),
@@ -171,12 +174,18 @@ impl Drop for Browser {
 
 /// Asks the driver, which must do what it is asked.
 fn ask(address: &str, method: &str, path: &str, body: &Value) -> Value {
-    let answer = try_ask(address, method, path, body);
-    let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+    let value = try_value(address, method, path, body);
+    value.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+}
+
+fn try_value(address: &str, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+    let answer = try_ask(address, method, path, body).map_err(|error| error.to_string())?;
     let mut answer: Value = serde_json::from_slice(&answer).expect("drivers speak JSON");
     let value = answer["value"].take();
-    assert!(value.get("error").is_none(), "{method} {path}: {value:#}");
-    value
+    match value.get("error") {
+        None => Ok(value),
+        Some(_) => Err(format!("{value:#}")),
+    }
 }
 
 fn try_ask(address: &str, method: &str, path: &str, body: &Value) -> std::io::Result<Vec<u8>> {

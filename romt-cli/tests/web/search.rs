@@ -29,12 +29,14 @@ fn j34_the_real_cargo_searches_and_informs_itself() {
     let write = ["client-config", "--url", &url, "--write"];
     run(&mut romt(&project, &scene.tripwire, write)).expect(0);
     let index = format!("sparse+{url}/index/");
+    // Below no workspace: `cargo info` would look at what that needs.
+    let nowhere = tempfile::tempdir().unwrap();
     for toolchain in Toolchain::installed() {
         let user = OfflineUser::new(&toolchain, &scene.tripwire);
         // Whoever is set up for the mirror names it; others give its address.
         for (option, value, directory) in [
-            ("--index", index.as_str(), scene.dir.path()),
-            ("--registry", "romt", &project),
+            ("--index", index.as_str(), nowhere.path()),
+            ("--registry", "romt", project.as_path()),
         ] {
             let cargo = |args: &[&str]| run(&mut user.cargo(directory, args));
             let found = cargo(&["search", option, value, "Shapes"]).expect(0);
