@@ -32,7 +32,3 @@ pub mod wrk;
 
 /// Whatever went wrong; a bench has nothing to do about it but say so.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// What is measured here is to be what the programs do.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -19,11 +19,6 @@ use clap::{CommandFactory as _, Parser as _};
 use args::{Cli, Command};
 use report::Printer;
 
-/// Many threads allocate many small things, and static builds would do so by a single
-/// lock.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // As romt for Python has it, whose scripts look for it on stdout.
     if std::env::args_os().len() < 2 {

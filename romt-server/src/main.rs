@@ -48,10 +48,6 @@ struct Args {
     log_json: bool,
 }
 
-/// As in `romt`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A failure, with its class.
 struct Failure(ErrorClass, Box<dyn std::error::Error>);
 
