@@ -57,10 +57,10 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
         // On a machine with other work a browser sometimes does not come up in its time.
-        let begin = || try_value(&address, "POST", "/session", &wanted);
-        let begun = begin().or_else(|_| begin()).or_else(|_| begin());
-        let begun = begun.unwrap_or_else(|error| panic!("no browser: {error}"));
-        let session = begun["sessionId"].as_str().expect("it has a name");
+        let start = || try_value(&address, "POST", "/session", &wanted);
+        let answer = start().or_else(|_| start()).or_else(|_| start());
+        let answer = answer.unwrap_or_else(|error| panic!("no browser: {error}"));
+        let session = answer["sessionId"].as_str().expect("it has a name");
         Self {
             session: session.to_owned(),
             address,
