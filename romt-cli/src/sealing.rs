@@ -11,6 +11,7 @@ use romt_store::{
     ArchiveFile, ArchiveInput, KeyFileError, Operators, Seal, SealError, SealedArchive,
     open_archive,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{CliError, shown},
@@ -69,9 +70,12 @@ impl SealArgs {
     ) -> Result<Box<dyn io::Read + Send>, CliError> {
         let operators = self.operators()?;
         let at = path.to_owned();
-        // It may be gigabytes on a slow disk, and Ctrl-C ends it.
+        // It may be gigabytes on a slow disk. Ctrl-C drops this, which ends it.
+        let stop = CancellationToken::new();
+        let _stops = stop.clone().drop_guard();
         let opening = tokio::task::spawn_blocking(move || {
-            open_archive(&at, kind, operators.as_ref(), &|| true)
+            let goes_on = || !stop.is_cancelled();
+            open_archive(&at, kind, operators.as_ref(), &goes_on)
         });
         let opened = match opening.await {
             Ok(opened) => opened,

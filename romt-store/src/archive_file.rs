@@ -101,6 +101,14 @@ impl ArchiveFile {
         }
     }
 
+    /// Makes durable what was written, under no name yet: what is full or broken shows
+    /// here.
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.end_flush()?;
+        self.file()?.get_ref().sync_all()
+    }
+
     fn file(&mut self) -> io::Result<&mut io::BufWriter<File>> {
         self.file
             .as_mut()
@@ -126,9 +134,7 @@ impl Write for ArchiveFile {
 
 impl ArchiveOutput for ArchiveFile {
     fn commit(mut self: Box<Self>) -> io::Result<()> {
-        self.flush()?;
-        self.end_flush()?;
-        self.file()?.get_ref().sync_all()?;
+        self.settle()?;
         fs::rename(&self.staged, &self.path)?;
         self.file = None;
         let directory = match self.path.parent() {

@@ -60,11 +60,13 @@ impl Write for SealedArchive {
 impl ArchiveOutput for SealedArchive {
     fn commit(self: Box<Self>) -> io::Result<()> {
         let Self {
-            archive,
+            mut archive,
             path,
             kind,
             hasher,
         } = *self;
+        // An archive that cannot be written leaves the older one with all that vouches for it.
+        archive.settle()?;
         let beside = beside(&path, SIDECAR_ENDING);
         for old in [self::beside(&beside, SIGNATURE_ENDING), beside.clone()] {
             match fs::remove_file(old) {
